@@ -1,0 +1,38 @@
+/// Why the evaluation of a rule for one event ended without a row. Counted as `failed.exception`, logged with the
+/// rule's id, and never more than the end of this rule for this event.
+package enum EvaluationError: Error, Equatable {
+    /// The payload is not JSON and a path into it was read. The offset is in bytes.
+    case decodeJSON(offset: Int)
+    /// A function or operator was given what it does not take; the text names it and says what it takes.
+    case badArgument(function: String, reason: String)
+    /// Division by zero, overflow of a float, a result outside the domain.
+    case arithmetic(String)
+    /// A name that is no function, or no function of that many arguments.
+    case unknownFunction(String, arity: Int)
+    /// A condition that is neither true nor false where the language demands one of them.
+    case badCondition(String)
+    /// The bounds of one evaluation.
+    case memoryLimit
+    case stepLimit
+    case rowLimit
+    case depthLimit
+    case timeLimit
+    case regexLimit
+
+    /// The class that `expect: {error: …}` in a rule's test names, and the metric's reason label.
+    package var name: String {
+        switch self {
+        case .decodeJSON: "decode_json"
+        case .badArgument: "bad_argument"
+        case .arithmetic: "arithmetic"
+        case .unknownFunction: "unknown_function"
+        case .badCondition: "bad_condition"
+        case .memoryLimit: "memory_limit"
+        case .stepLimit: "step_limit"
+        case .rowLimit: "row_limit"
+        case .depthLimit: "depth_limit"
+        case .timeLimit: "time_limit"
+        case .regexLimit: "regex_limit"
+        }
+    }
+}
