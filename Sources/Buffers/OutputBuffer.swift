@@ -1,4 +1,4 @@
-package import Glibc
+internal import Glibc
 
 /// Bytes that somebody else owns.
 package typealias Bytes = UnsafeRawBufferPointer
@@ -88,7 +88,7 @@ package final class OutputBuffer {
     package func append(_ bytes: Bytes) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         reserve(bytes.count)
-        memcpy(writePointer, source, bytes.count)
+        writePointer.copyMemory(from: source, byteCount: bytes.count)
         tail &+= bytes.count
     }
 
