@@ -1,0 +1,111 @@
+/// The outcome that an acknowledgement or DISCONNECT carries. [MQTT5 §2.4]
+package struct ReasonCode: RawRepresentable, Hashable, Sendable {
+    package let rawValue: UInt8
+
+    @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    @inlinable package var isError: Bool { rawValue >= 0x80 }
+}
+
+extension ReasonCode {
+    package static let success = ReasonCode(rawValue: 0x00)
+    package static let normalDisconnection = ReasonCode(rawValue: 0x00)
+    package static let disconnectWithWill = ReasonCode(rawValue: 0x04)
+    package static let noMatchingSubscribers = ReasonCode(rawValue: 0x10)
+    package static let noSubscriptionExisted = ReasonCode(rawValue: 0x11)
+    package static let continueAuthentication = ReasonCode(rawValue: 0x18)
+    package static let reAuthenticate = ReasonCode(rawValue: 0x19)
+    package static let unspecifiedError = ReasonCode(rawValue: 0x80)
+    package static let malformedPacket = ReasonCode(rawValue: 0x81)
+    package static let protocolError = ReasonCode(rawValue: 0x82)
+    package static let implementationSpecificError = ReasonCode(rawValue: 0x83)
+    package static let unsupportedProtocolVersion = ReasonCode(rawValue: 0x84)
+    package static let clientIdentifierNotValid = ReasonCode(rawValue: 0x85)
+    package static let badUserNameOrPassword = ReasonCode(rawValue: 0x86)
+    package static let notAuthorized = ReasonCode(rawValue: 0x87)
+    package static let serverUnavailable = ReasonCode(rawValue: 0x88)
+    package static let serverBusy = ReasonCode(rawValue: 0x89)
+    package static let banned = ReasonCode(rawValue: 0x8A)
+    package static let serverShuttingDown = ReasonCode(rawValue: 0x8B)
+    package static let badAuthenticationMethod = ReasonCode(rawValue: 0x8C)
+    package static let keepAliveTimeout = ReasonCode(rawValue: 0x8D)
+    package static let sessionTakenOver = ReasonCode(rawValue: 0x8E)
+    package static let topicFilterInvalid = ReasonCode(rawValue: 0x8F)
+    package static let topicNameInvalid = ReasonCode(rawValue: 0x90)
+    package static let packetIdentifierInUse = ReasonCode(rawValue: 0x91)
+    package static let packetIdentifierNotFound = ReasonCode(rawValue: 0x92)
+    package static let receiveMaximumExceeded = ReasonCode(rawValue: 0x93)
+    package static let topicAliasInvalid = ReasonCode(rawValue: 0x94)
+    package static let packetTooLarge = ReasonCode(rawValue: 0x95)
+    package static let messageRateTooHigh = ReasonCode(rawValue: 0x96)
+    package static let quotaExceeded = ReasonCode(rawValue: 0x97)
+    package static let administrativeAction = ReasonCode(rawValue: 0x98)
+    package static let payloadFormatInvalid = ReasonCode(rawValue: 0x99)
+    package static let retainNotSupported = ReasonCode(rawValue: 0x9A)
+    package static let qosNotSupported = ReasonCode(rawValue: 0x9B)
+    package static let useAnotherServer = ReasonCode(rawValue: 0x9C)
+    package static let serverMoved = ReasonCode(rawValue: 0x9D)
+    package static let sharedSubscriptionsNotSupported = ReasonCode(rawValue: 0x9E)
+    package static let connectionRateExceeded = ReasonCode(rawValue: 0x9F)
+    package static let maximumConnectTime = ReasonCode(rawValue: 0xA0)
+    package static let subscriptionIdentifiersNotSupported = ReasonCode(rawValue: 0xA1)
+    package static let wildcardSubscriptionsNotSupported = ReasonCode(rawValue: 0xA2)
+
+    /// SUBACK's answer to a subscription that was granted.
+    package static func granted(_ qos: UInt8) -> ReasonCode { ReasonCode(rawValue: qos) }
+
+    private static let names: [UInt8: String] = [
+        0x00: "success", 0x04: "disconnect_with_will_message", 0x10: "no_matching_subscribers",
+        0x11: "no_subscription_existed", 0x18: "continue_authentication", 0x19: "re_authenticate",
+        0x80: "unspecified_error", 0x81: "malformed_packet", 0x82: "protocol_error",
+        0x83: "implementation_specific_error", 0x84: "unsupported_protocol_version",
+        0x85: "client_identifier_not_valid", 0x86: "bad_username_or_password", 0x87: "not_authorized",
+        0x88: "server_unavailable", 0x89: "server_busy", 0x8A: "banned", 0x8B: "server_shutting_down",
+        0x8C: "bad_authentication_method", 0x8D: "keepalive_timeout", 0x8E: "session_taken_over",
+        0x8F: "topic_filter_invalid", 0x90: "topic_name_invalid", 0x91: "packet_identifier_inuse",
+        0x92: "packet_identifier_not_found", 0x93: "receive_maximum_exceeded", 0x94: "topic_alias_invalid",
+        0x95: "packet_too_large", 0x96: "message_rate_too_high", 0x97: "quota_exceeded",
+        0x98: "administrative_action", 0x99: "payload_format_invalid", 0x9A: "retain_not_supported",
+        0x9B: "qos_not_supported", 0x9C: "use_another_server", 0x9D: "server_moved",
+        0x9E: "shared_subscriptions_not_supported", 0x9F: "connection_rate_exceeded", 0xA0: "maximum_connect_time",
+        0xA1: "subscription_identifiers_not_supported", 0xA2: "wildcard_subscriptions_not_supported",
+    ]
+
+    /// As EMQX's events and logs name it.
+    package var eventName: String { Self.names[rawValue] ?? "reason_\(rawValue)" }
+
+    /// CONNACK's return code before 5.0, which has six. [MQTT3-3.2.2.3]
+    package var connectReturnCode: UInt8 {
+        switch self {
+        case .success: 0
+        case .unsupportedProtocolVersion: 1
+        case .clientIdentifierNotValid: 2
+        case .badUserNameOrPassword, .badAuthenticationMethod: 4
+        case .notAuthorized, .banned: 5
+        default: 3
+        }
+    }
+
+    /// Codes that a packet of this type may carry. [MQTT5 §2.4]
+    package func isValid(for type: PacketType) -> Bool {
+        switch type {
+        case .connack:
+            [0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A, 0x9B,
+                0x9C, 0x9D, 0x9F].contains(rawValue)
+        case .puback, .pubrec: [0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99].contains(rawValue)
+        case .pubrel, .pubcomp: [0x00, 0x92].contains(rawValue)
+        case .suback: [0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2].contains(rawValue)
+        case .unsuback: [0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91].contains(rawValue)
+        case .disconnect:
+            rawValue == 0x00 || rawValue == 0x04
+                || (0x80...0xA2).contains(rawValue) && ![0x84, 0x85, 0x86, 0x88, 0x8A, 0x91, 0x92].contains(rawValue)
+        case .auth: [0x00, 0x18, 0x19].contains(rawValue)
+        default: false
+        }
+    }
+
+    /// Of DISCONNECT's codes, those that a client may send.
+    package var isValidFromClient: Bool {
+        [0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99].contains(rawValue)
+    }
+}
