@@ -176,9 +176,16 @@ extension UnsafeMutableBufferPointer<Member> {
     }
 }
 
-/// ``compareBytes(_:_:)`` with the common case, different first bytes, in line.
+/// ``compareBytes(_:_:)`` in line: keys are short and differ early.
 @inline(__always)
 private func keyOrder(_ a: Bytes, _ b: Bytes) -> Int {
-    if let left = a.first, let right = b.first, left != right { return Int(left) - Int(right) }
-    return compareBytes(a, b)
+    let common = Swift.min(a.count, b.count)
+    var position = 0
+    while position < common {
+        let left = a[position]
+        let right = b[position]
+        if left != right { return Int(left) - Int(right) }
+        position += 1
+    }
+    return a.count - b.count
 }

@@ -3,8 +3,8 @@
 /// `${name}` and `${a.b.c}` (also with a leading dot) are values of the row, `${.}` and `${}` the whole row as JSON, `${$}` a
 /// `$`; anything else is plain text, so that compiling never fails. With extensions also `${x:-default}`,
 /// `${json:x}`, `${url:x}`, `${base64:x}`, `${hex:x}`, `${date:%Y-%m-%d}` and `${meta.rule_id}`, `${meta.attempt}`,
-/// `${meta.delivery_id}`.
-package struct Template: Sendable {
+/// `${meta.delivery_id}`. Immutable; a class, so that a rendering counts one reference and not those of all its tables.
+package final class Template: Sendable {
     package enum Mode: Sendable {
         /// Any text.
         case string
