@@ -163,7 +163,8 @@ extension UnsafeMutableBufferPointer<Member> {
                 var left = low
                 var right = middle
                 for position in low..<high {
-                    let takesLeft = left < middle && (right >= high || keyOrder(source[left].key, source[right].key) <= 0)
+                    let takesLeft =
+                        left < middle && (right >= high || keyOrder(source[left].key, source[right].key) <= 0)
                     target[position] = takesLeft ? source[left] : source[right]
                     if takesLeft { left += 1 } else { right += 1 }
                 }

@@ -1,11 +1,11 @@
 package import Buffers
 
 extension JSON {
-    /// Values nested deeper than this are not written: more than what ``decode(_:in:)`` makes, since SQL builds around it.
+    /// Values nested deeper are not written: more than what ``decode(_:in:)`` makes, since SQL builds around it.
     private static let maximumOutputDepth = 256
 
-    /// Appends a value as JSON text: no white space, members in ascending order of their keys, `/` and non-ASCII as they
-    /// are, ill-formed UTF-8 replaced by U+FFFD, floats in the shortest form that reads back.
+    /// Appends a value as JSON text: no white space, members in ascending order of their keys, `/` and non-ASCII as
+    /// they are, ill-formed UTF-8 replaced by U+FFFD, floats in the shortest form that reads back.
     ///
     /// - Throws: ``EvaluationError/badArgument(function:reason:)`` for a bit string, which JSON has no form for, and
     ///   ``EvaluationError/depthLimit``; the output then ends in the middle of the value.
