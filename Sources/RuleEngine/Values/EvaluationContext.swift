@@ -1,3 +1,4 @@
+package import Buffers
 import Synchronization
 
 /// What an evaluation may use besides the event: memory, the clock, randomness, the node's name and state that outlives it.
@@ -18,6 +19,8 @@ package final class EvaluationContext {
     package let environment: [String: String]
     /// The event under evaluation, for the message accessors (`topic()`, `qos()`, …).
     package var event: (any EventColumns)?
+    /// Where compiled rules keep what they work on.
+    private(set) lazy var frame = EvaluationFrame(self)
 
     package init(
         node: String, arena: Arena = Arena(), random: RandomSource = .system,
@@ -44,19 +47,32 @@ package protocol EventColumns: AnyObject {
 package struct Column: Hashable, Sendable {
     package let id: Int
 
-    private static let table = Mutex<(names: [String], ids: [String: Int])>((names: [], ids: [:]))
+    private struct Table: ~Copyable {
+        var names: [(text: String, bytes: UnsafeMutableRawBufferPointer)] = []
+        var ids: [String: Int] = [:]
+    }
+
+    private static let table = Mutex(Table())
 
     /// The column of that name; made at compile time of a rule, never on the message path.
     package init(_ name: String) {
         id = Self.table.withLock { table in
             if let id = table.ids[name] { return id }
-            table.names.append(name)
+            // Never freed: keys of rows point to it, and there are as many as rules name columns.
+            let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: name.utf8.count, alignment: 1)
+            bytes.copyBytes(from: name.utf8)
+            table.names.append((name, bytes))
             table.ids[name] = table.names.count - 1
             return table.names.count - 1
         }
     }
 
-    package var name: String { Self.table.withLock { $0.names[id] } }
+    package var name: String { Self.table.withLock { $0.names[id].text } }
+    /// The name in memory that stays.
+    package var nameBytes: Bytes {
+        Bytes(start: UnsafeRawPointer(bitPattern: Self.table.withLock { UInt(bitPattern: $0.names[id].bytes.baseAddress) }),
+            count: Self.table.withLock { $0.names[id].bytes.count })
+    }
 }
 
 extension Column {
