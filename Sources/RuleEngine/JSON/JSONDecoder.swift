@@ -1,0 +1,184 @@
+internal import Buffers
+
+/// JSON text to values.
+///
+/// The elements of the containers that are open lie on a stack; a container that closes copies its own to the arena.
+struct JSONDecoder {
+    private var reader: JSONReader
+    private let arena: Arena
+    private var stack: UnsafeMutableBufferPointer<Member>
+    private var used = 0
+    private var depth = 0
+
+    init(reader: JSONReader, arena: Arena) {
+        self.reader = reader
+        self.arena = arena
+        stack = UnsafeMutableBufferPointer(start: nil, count: 0)
+    }
+
+    mutating func decode() throws(EvaluationError) -> Value {
+        reader.skipSpace()
+        let value = try self.value()
+        try reader.expectEnd()
+        return value
+    }
+
+    /// The value whose first byte is next.
+    private mutating func value() throws(EvaluationError) -> Value {
+        switch reader.peek {
+        case UInt8(ascii: "\""):
+            reader.next += 1
+            let string = try reader.scanString()
+            return .string(try reader.text(string, in: arena))
+        case UInt8(ascii: "-"), 0x30...0x39: return try reader.value(try reader.scanNumber(), in: arena)
+        case UInt8(ascii: "{"): return try object()
+        case UInt8(ascii: "["): return try array()
+        case UInt8(ascii: "t"):
+            try reader.expectLiteral("true")
+            return .true
+        case UInt8(ascii: "f"):
+            try reader.expectLiteral("false")
+            return .false
+        case UInt8(ascii: "n"):
+            try reader.expectLiteral("null")
+            return .null
+        default: throw reader.failure
+        }
+    }
+
+    private mutating func array() throws(EvaluationError) -> Value {
+        try open()
+        if reader.peek == UInt8(ascii: "]") {
+            close()
+            return .emptyArray
+        }
+        let mark = used
+        while true {
+            let element = try value()
+            try push(Member(key: Bytes(start: nil, count: 0), value: element))
+            reader.skipSpace()
+            if reader.peek == UInt8(ascii: "]") { break }
+            try reader.expect(UInt8(ascii: ","))
+            reader.skipSpace()
+        }
+        close()
+        let elements = try arena.allocate(Value.self, count: used - mark)
+        for index in 0..<elements.count { elements[index] = stack[mark + index].value }
+        used = mark
+        return .array(UnsafeBufferPointer(elements))
+    }
+
+    private mutating func object() throws(EvaluationError) -> Value {
+        try open()
+        if reader.peek == UInt8(ascii: "}") {
+            close()
+            return .emptyObject
+        }
+        let mark = used
+        while true {
+            try reader.expect(UInt8(ascii: "\""))
+            let key = try reader.scanString()
+            try reader.expect(UInt8(ascii: ":"))
+            reader.skipSpace()
+            let name = try reader.text(key, in: arena)
+            let value = try self.value()
+            try push(Member(key: name, value: value))
+            reader.skipSpace()
+            if reader.peek == UInt8(ascii: "}") { break }
+            try reader.expect(UInt8(ascii: ","))
+            reader.skipSpace()
+        }
+        close()
+        let members = try arena.allocate(Member.self, count: used - mark)
+        for index in 0..<members.count { members[index] = stack[mark + index] }
+        used = mark
+        return .object(try members.sortedByKey(in: arena))
+    }
+
+    @inline(__always)
+    private mutating func open() throws(EvaluationError) {
+        guard depth < JSON.maximumDepth else { throw .depthLimit }
+        depth += 1
+        reader.next += 1
+        reader.skipSpace()
+    }
+
+    @inline(__always)
+    private mutating func close() {
+        depth -= 1
+        reader.next += 1
+    }
+
+    @inline(__always)
+    private mutating func push(_ member: Member) throws(EvaluationError) {
+        if used == stack.count { try grow() }
+        stack[used] = member
+        used += 1
+    }
+
+    @inline(never)
+    private mutating func grow() throws(EvaluationError) {
+        let larger = try arena.allocate(Member.self, count: max(32, stack.count * 2))
+        for index in 0..<used { larger[index] = stack[index] }
+        stack = larger
+    }
+}
+
+extension UnsafeMutableBufferPointer<Member> {
+    /// Sorts in place by the bytes of the keys; of equal keys the last one stays.
+    func sortedByKey(in arena: Arena) throws(EvaluationError) -> UnsafeBufferPointer<Member> {
+        if count <= 24 { sortByInsertion() } else { try sortByMerging(in: arena) }
+        guard count > 1 else { return UnsafeBufferPointer(self) }
+        var kept = 0
+        for index in 1..<count {
+            if keyOrder(self[kept].key, self[index].key) != 0 { kept += 1 }
+            if kept != index { self[kept] = self[index] }
+        }
+        return UnsafeBufferPointer(rebasing: self[0...kept])
+    }
+
+    private func sortByInsertion() {
+        guard count > 1 else { return }
+        for index in 1..<count {
+            let member = self[index]
+            var position = index
+            while position > 0, keyOrder(self[position - 1].key, member.key) > 0 {
+                self[position] = self[position - 1]
+                position -= 1
+            }
+            if position != index { self[position] = member }
+        }
+    }
+
+    /// Stable, bottom-up, in n log n steps whatever the sender chose as keys.
+    private func sortByMerging(in arena: Arena) throws(EvaluationError) {
+        var source = self
+        var target = try arena.allocate(Member.self, count: count)
+        var width = 1
+        while width < count {
+            var low = 0
+            while low < count {
+                let middle = Swift.min(low + width, count)
+                let high = Swift.min(low + 2 * width, count)
+                var left = low
+                var right = middle
+                for position in low..<high {
+                    let takesLeft = left < middle && (right >= high || keyOrder(source[left].key, source[right].key) <= 0)
+                    target[position] = takesLeft ? source[left] : source[right]
+                    if takesLeft { left += 1 } else { right += 1 }
+                }
+                low = high
+            }
+            swap(&source, &target)
+            width *= 2
+        }
+        if source.baseAddress != baseAddress { for index in 0..<count { self[index] = source[index] } }
+    }
+}
+
+/// ``compareBytes(_:_:)`` with the common case, different first bytes, in line.
+@inline(__always)
+private func keyOrder(_ a: Bytes, _ b: Bytes) -> Int {
+    if let left = a.first, let right = b.first, left != right { return Int(left) - Int(right) }
+    return compareBytes(a, b)
+}
