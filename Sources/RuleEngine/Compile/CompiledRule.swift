@@ -30,11 +30,11 @@ package final class CompiledRule: @unchecked Sendable {
         self.topics = topics
         self.program = program
         payloadReferences = compiler.payloadReferences
-        payloadPaths = try PayloadPaths(compiler.payloadReferences)
+        payloadPaths = PayloadPaths(compiler.payloadReferences)
         paths = payloadPaths.names
         columns = compiler.columns.sorted()
         pool = compiler.pool
-        identity = try compiler.pool.buffer(Array(0..<Int32(compiler.payloadReferences.count)))
+        identity = try compiler.pool.buffer(payloadPaths.slots)
         slotCount = compiler.slotCount
         usesEvent = compiler.usesEvent
         order = compiler.order

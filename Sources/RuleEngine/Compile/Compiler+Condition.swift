@@ -74,10 +74,9 @@ extension Compiler {
         for element in list { elements.append(try compile(element, scope)) }
         let constants = elements.compactMap(\.constant)
         if constants.count == elements.count {
-            let values = try pool.buffer(constants)
             return { frame throws(EvaluationError) in
                 let value = try subject(frame)
-                for element in values where Operators.exactlyEqual(value, element) { return !negated }
+                for element in constants where Operators.exactlyEqual(value, element) { return !negated }
                 return negated
             }
         }
@@ -116,7 +115,7 @@ extension Compiler {
         }
         if let path = left.payloadPath {
             return { frame throws(EvaluationError) in
-                try holds(try frame.payload.path(Int(frame.pathMap[path]), frame))
+                try holds(try frame.payload.slot(Int(frame.pathMap[path]), frame))
             }
         }
         let evaluate = left.evaluate

@@ -117,7 +117,7 @@ extension Compiler {
             let number = payloadNumber(steps)
             return CompiledExpression(
                 evaluate: { frame throws(EvaluationError) in
-                    try frame.payload.path(Int(frame.pathMap[number]), frame)
+                    try frame.payload.slot(Int(frame.pathMap[number]), frame)
                 }, payloadPath: number, mayRaise: !isCertain)
         }
         var variables: [Evaluator] = []

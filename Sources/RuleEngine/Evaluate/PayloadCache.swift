@@ -14,14 +14,13 @@ final class PayloadCache {
     private var pathState = State.untouched
     private var wholeState = State.untouched
     private var whole = Value.undefined
-    /// The paths that the rules of this event read, and their values once ``path(_:_:)`` was called.
+    /// The paths that the rules of this event read, and their values once ``slot(_:_:)`` was called.
     private(set) var paths: PayloadPaths = .none
-    private var values: UnsafeMutablePointer<Value>
-    private var capacity = 16
+    private var slots: UnsafeMutableBufferPointer<JSONSlot>
 
-    init() { values = .allocate(capacity: 16) }
+    init() { slots = .allocate(capacity: 16) }
 
-    deinit { values.deallocate() }
+    deinit { slots.deallocate() }
 
     /// Forgets the payload of the event before.
     @inline(__always)
@@ -33,19 +32,20 @@ final class PayloadCache {
 
     private func change(to paths: PayloadPaths) {
         self.paths = paths
-        guard paths.count > capacity else { return }
-        values.deallocate()
-        capacity = paths.count
-        values = .allocate(capacity: capacity)
+        guard paths.slotCount > slots.count else { return }
+        slots.deallocate()
+        slots = .allocate(capacity: paths.slotCount)
     }
 
-    /// The value at the n-th of the paths.
+    /// The value in the n-th slot of the paths.
     /// - Throws: what decoding the payload throws, again for each path.
     @inline(__always)
-    func path(_ index: Int, _ frame: EvaluationFrame) throws(EvaluationError) -> Value {
-        if case .done = pathState { return values[index] }
-        try scan(frame)
-        return values[index]
+    func slot(_ index: Int, _ frame: EvaluationFrame) throws(EvaluationError) -> Value {
+        guard case .done = pathState else {
+            try scan(frame)
+            return try slots[index].value(in: frame.arena)
+        }
+        return try slots[index].value(in: frame.arena)
     }
 
     /// Reads all paths, unless that has been done.
@@ -56,7 +56,7 @@ final class PayloadCache {
         case .untouched: break
         }
         do {
-            try paths.read(try frame.column(.payload), into: values, frame)
+            try paths.read(try frame.column(.payload), into: slots, frame)
             pathState = .done
         } catch {
             pathState = .failed(error)
@@ -84,37 +84,53 @@ final class PayloadCache {
 }
 
 /// The constant paths into the payload that one rule, or all rules of a group, read.
-// Immutable; the steps lie in the pool.
-final class PayloadPaths: @unchecked Sendable {
-    static let none = PayloadPaths()
+final class PayloadPaths: Sendable {
+    static let none = PayloadPaths([])
 
     let names: [String]
-    private let pool = LiteralPool()
-    private let paths: [CompiledPath]
+    private let paths: [[JSONPathStep]]
+    private let pathSet: JSONPathSet
 
-    private init() {
-        names = []
-        paths = []
+    init(_ references: [[Reference.Step]]) {
+        names = references.map { "payload" + $0.map(\.description).joined() }
+        paths = references.map { $0.map(JSONPathStep.init) }
+        pathSet = JSONPathSet(paths)
     }
 
-    init(_ references: [[Reference.Step]]) throws(EvaluationError) {
-        var names: [String] = []
-        var paths: [CompiledPath] = []
-        for steps in references {
-            names.append("payload" + steps.map(\.description).joined())
-            paths.append(CompiledPath(steps: try pool.buffer(try pool.steps(steps)), variables: []))
-        }
-        self.names = names
-        self.paths = paths
-    }
+    var slotCount: Int { pathSet.slotCount }
 
-    var count: Int { paths.count }
+    /// The slots of the paths, in their order.
+    var slots: [Int32] { paths.indices.map { Int32(pathSet.slot(ofPath: $0)) } }
 
     /// - Parameter payload: text, which is decoded; or a value, which is read as it is.
     func read(
-        _ payload: Value, into values: UnsafeMutablePointer<Value>, _ frame: EvaluationFrame
+        _ payload: Value, into slots: UnsafeMutableBufferPointer<JSONSlot>, _ frame: EvaluationFrame
     ) throws(EvaluationError) {
-        let root = payload.kind == .string ? try JSON.decode(payload.bytes, in: frame.arena) : payload
-        for index in 0..<paths.count { values[index] = try paths[index].read(from: root, frame) }
+        if payload.kind == .string { return try pathSet.read(payload.bytes, into: slots, in: frame.arena) }
+        for (index, path) in paths.enumerated() {
+            var value = payload
+            for step in path { value = try step.read(value, frame.arena) }
+            slots[pathSet.slot(ofPath: index)] = JSONSlot(value)
+        }
+    }
+}
+
+extension JSONPathStep {
+    fileprivate init(_ step: Reference.Step) {
+        switch step {
+        case .key(let key): self = .key(key)
+        case .index(let index, _): self = .index(index)
+        case .variable: self = .index(0)
+        }
+    }
+
+    fileprivate func read(_ value: Value, _ arena: Arena) throws(EvaluationError) -> Value {
+        switch self {
+        case .index(let index): return try value.step(index: index, in: arena)
+        case .key(let key):
+            return try key.withUnsafeBufferPointer { (key) throws(EvaluationError) in
+                try value.step(key: Bytes(key), in: arena)
+            }
+        }
     }
 }

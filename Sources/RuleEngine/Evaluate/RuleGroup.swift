@@ -6,7 +6,7 @@ package final class RuleGroup: Sendable {
     private let paths: PayloadPaths
     private let maps: [[Int32]]
 
-    package init(_ rules: [CompiledRule]) throws(EvaluationError) {
+    package init(_ rules: [CompiledRule]) {
         self.rules = rules
         var union: [[Reference.Step]] = []
         var numbers: [String: Int32] = [:]
@@ -20,8 +20,9 @@ package final class RuleGroup: Sendable {
                 return Int32(union.count - 1)
             })
         }
-        self.maps = maps
-        paths = try PayloadPaths(union)
+        paths = PayloadPaths(union)
+        let slots = paths.slots
+        self.maps = maps.map { $0.map { slots[Int($0)] } }
     }
 
     /// Evaluates all rules for an event, in order; `body` gets each rule with its outcome and its rows.
