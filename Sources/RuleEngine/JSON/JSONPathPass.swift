@@ -71,26 +71,35 @@ struct JSONPathPass {
     }
 
     private mutating func readObject(_ node: JSONPathSet.Node, depth: Int) throws(EvaluationError) {
+        // A copy, so that the cursor stays in a register where nothing is read.
+        var reader = self.reader
         reader.next += 1
         reader.skipSpace()
         if reader.peek == UInt8(ascii: "}") {
-            reader.next += 1
+            self.reader.next = reader.next + 1
             return
         }
         while true {
-            try reader.expect(UInt8(ascii: "\""))
+            guard reader.peek == UInt8(ascii: "\"") else { throw reader.failure }
+            reader.next += 1
             let key = try reader.scanString()
             let name = try reader.text(key, in: arena)
             let child = self.child(of: node, name)
             try reader.expect(UInt8(ascii: ":"))
             reader.skipSpace()
-            try readOrSkip(child, depth: depth + 1)
+            if child < 0 {
+                try reader.skipValue(depth: depth + 1)
+            } else {
+                self.reader.next = reader.next
+                try read(child: child, depth: depth + 1)
+                reader.next = self.reader.next
+            }
             reader.skipSpace()
             if reader.peek == UInt8(ascii: "}") { break }
             try reader.expect(UInt8(ascii: ","))
             reader.skipSpace()
         }
-        reader.next += 1
+        self.reader.next = reader.next + 1
     }
 
     private mutating func readArray(_ node: JSONPathSet.Node, depth: Int) throws(EvaluationError) {
@@ -102,7 +111,8 @@ struct JSONPathPass {
         }
         var index = 1
         while true {
-            try readOrSkip(child(of: node, index), depth: depth + 1)
+            let child = self.child(of: node, index)
+            if child < 0 { try reader.skipValue(depth: depth + 1) } else { try read(child: child, depth: depth + 1) }
             index += 1
             reader.skipSpace()
             if reader.peek == UInt8(ascii: "]") { break }
@@ -112,9 +122,7 @@ struct JSONPathPass {
         reader.next += 1
     }
 
-    @inline(__always)
-    private mutating func readOrSkip(_ child: Int, depth: Int) throws(EvaluationError) {
-        guard child >= 0 else { return try reader.skipValue(depth: depth) }
+    private mutating func read(child: Int, depth: Int) throws(EvaluationError) {
         // What an equal key before left behind.
         if nodes[child].childCount > 0 { reset(nodes[child]) }
         try read(child, depth: depth)

@@ -129,7 +129,4 @@ struct ScannedNumber {
         }
         return nearestDouble(text)
     }
-
-    /// Whether skipping it must still look for a float without a finite value.
-    @inline(__always) var mayOverflow: Bool { isFloat && (exponent > 200 || mantissaOverflowed) }
 }

@@ -2,8 +2,8 @@ internal import Buffers
 
 /// A cursor over JSON text: white space, strings, numbers and literals, and the skipping of whole values.
 ///
-/// What it steps over it has checked; nothing is allocated. Byte by byte on purpose: the strings of device payloads
-/// are too short for wider loads to pay.
+/// What it steps over it has checked; nothing is allocated. The functions named `after…` take a cursor and return the one
+/// behind what they stepped over, which keeps it in a register where a loop calls them; the others move ``next``.
 struct JSONReader {
     let start: UnsafePointer<UInt8>
     let end: UnsafePointer<UInt8>
@@ -19,18 +19,25 @@ struct JSONReader {
     func failure(at cursor: UnsafePointer<UInt8>) -> EvaluationError { .decodeJSON(offset: cursor - start) }
     var failure: EvaluationError { failure(at: next) }
 
-    /// The next byte; zero, which begins nothing in JSON, at the end.
-    @inline(__always) var peek: UInt8 { next < end ? next.pointee : 0 }
+    /// The byte at a cursor; zero, which begins nothing in JSON, at the end.
+    @inline(__always) func byte(at cursor: UnsafePointer<UInt8>) -> UInt8 { cursor < end ? cursor.pointee : 0 }
+    @inline(__always) var peek: UInt8 { byte(at: next) }
 
     @inline(__always)
-    mutating func skipSpace() {
-        while next < end {
-            let byte = next.pointee
-            if byte > 0x20 { return }
-            guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return }
-            next += 1
-        }
+    func afterSpace(_ cursor: UnsafePointer<UInt8>) -> UnsafePointer<UInt8> {
+        if cursor < end, cursor.pointee > 0x20 { return cursor }
+        var cursor = cursor
+        while cursor < end, JSONReader.isSpace(cursor.pointee) { cursor += 1 }
+        return cursor
     }
+
+    @inline(__always)
+    private static func isSpace(_ byte: UInt8) -> Bool {
+        byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
+    }
+
+    @inline(__always)
+    mutating func skipSpace() { next = afterSpace(next) }
 
     /// White space and then that byte.
     @inline(__always)
@@ -46,12 +53,19 @@ struct JSONReader {
         guard next == end else { throw failure }
     }
 
+    @inline(__always)
+    mutating func expectLiteral(_ text: StaticString) throws(EvaluationError) { next = try afterLiteral(next, text) }
+
     @inline(never)
-    mutating func expectLiteral(_ text: StaticString) throws(EvaluationError) {
+    func afterLiteral(
+        _ cursor: UnsafePointer<UInt8>, _ text: StaticString
+    ) throws(EvaluationError) -> UnsafePointer<UInt8> {
         let count = text.utf8CodeUnitCount
-        guard end - next >= count else { throw failure }
-        for position in 0..<count where next[position] != text.utf8Start[position] { throw failure(at: next + position) }
-        next += count
+        guard end - cursor >= count else { throw failure(at: cursor) }
+        for position in 0..<count where cursor[position] != text.utf8Start[position] {
+            throw failure(at: cursor + position)
+        }
+        return cursor + count
     }
 }
 
@@ -70,18 +84,57 @@ extension JSONReader {
     @inline(__always)
     mutating func scanString() throws(EvaluationError) -> ScannedString {
         let first = next
+        let stop = afterPlainText(first)
+        if stop < end, stop.pointee == UInt8(ascii: "\"") {
+            next = stop + 1
+            return ScannedString(start: first, count: stop - first, hasEscapes: false)
+        }
+        next = stop
+        return try scanRest(from: first)
+    }
+
+    @inline(__always)
+    func afterString(_ first: UnsafePointer<UInt8>) throws(EvaluationError) -> UnsafePointer<UInt8> {
+        let stop = afterPlainText(first)
+        if stop < end, stop.pointee == UInt8(ascii: "\"") { return stop + 1 }
+        return try afterRest(stop)
+    }
+
+    @inline(never)
+    private func afterRest(_ cursor: UnsafePointer<UInt8>) throws(EvaluationError) -> UnsafePointer<UInt8> {
+        var copy = self
+        copy.next = cursor
+        _ = try copy.scanRest(from: cursor)
+        return copy.next
+    }
+
+    /// Steps over ASCII that is no quote, backslash or control character, eight bytes at a time.
+    @inline(__always)
+    private func afterPlainText(_ first: UnsafePointer<UInt8>) -> UnsafePointer<UInt8> {
         var cursor = first
-        while cursor < end {
-            let byte = cursor.pointee
-            if byte == UInt8(ascii: "\"") {
-                next = cursor + 1
-                return ScannedString(start: first, count: cursor - first, hasEscapes: false)
-            }
-            if byte &- 0x20 >= 0x60 || byte == UInt8(ascii: "\\") { break }
+        while end - cursor >= 8 {
+            let word = UInt64(littleEndian: UnsafeRawPointer(cursor).loadUnaligned(as: UInt64.self))
+            let special = JSONReader.specialBytes(word)
+            if special != 0 { return cursor + special.trailingZeroBitCount >> 3 }
+            cursor += 8
+        }
+        while cursor < end, cursor.pointee &- 0x20 < 0x60, cursor.pointee != UInt8(ascii: "\""),
+            cursor.pointee != UInt8(ascii: "\\")
+        {
             cursor += 1
         }
-        next = cursor
-        return try scanRest(from: first)
+        return cursor
+    }
+
+    /// The high bit of each byte that is not plain; bits above the lowest one set may be wrong.
+    @inline(__always)
+    static func specialBytes(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quotes = word ^ (ones &* 0x22)
+        let backslashes = word ^ (ones &* 0x5C)
+        let matches = ((quotes &- ones) & ~quotes) | ((backslashes &- ones) & ~backslashes)
+        let controls = (word &- (ones &* 0x20)) & ~word
+        return (matches | controls | word) & (ones &* 0x80)
     }
 
     /// The part of a string from its first byte that is not plain ASCII.

@@ -71,6 +71,15 @@ extension JSON {
         let end = cursor + text.count
         var run = cursor
         while cursor < end {
+            if end - cursor >= 8 {
+                let word = UInt64(littleEndian: UnsafeRawPointer(cursor).loadUnaligned(as: UInt64.self))
+                let special = JSONReader.specialBytes(word)
+                if special == 0 {
+                    cursor += 8
+                    continue
+                }
+                cursor += special.trailingZeroBitCount >> 3
+            }
             let byte = cursor.pointee
             if byte &- 0x20 < 0x60, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
                 cursor += 1
