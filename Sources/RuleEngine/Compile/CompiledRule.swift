@@ -83,11 +83,7 @@ package final class CompiledRule: @unchecked Sendable {
         }
         do {
             try frame.begin(event, slotCount: slotCount)
-            let count =
-                switch program {
-                case .select(let program): try program.run(frame, rows)
-                case .foreach(let program): try program.run(frame, rows)
-                }
+            let count = try program.run(frame, rows)
             return count == 0 ? .noResult : .passed(count)
         } catch {
             rows.truncate(to: before)

@@ -31,9 +31,9 @@ struct Compiler {
     mutating func compile(_ statement: Statement) throws(EvaluationError) -> RuleProgram {
         switch statement.body {
         case .select(let fields):
-            return .select(try compileSelect(fields, where: statement.condition))
+            return try compileSelect(fields, where: statement.condition)
         case .foreach(let fields, let each, let inCase):
-            return .foreach(try compileForeach(fields, each, inCase, where: statement.condition))
+            return try compileForeach(fields, each, inCase, where: statement.condition)
         }
     }
 
@@ -62,8 +62,13 @@ struct Compiler {
     private mutating func compileForeach(
         _ fields: [Field], _ each: [Field]?, _ inCase: Expression?, where condition: Expression?
     ) throws(EvaluationError) -> ForeachProgram {
-        var list = try compileFields(fields, Scope())
+        let list = try compileFields(fields, Scope())
         let collection = list.steps[list.steps.count - 1]
+        var isPayload = false
+        if case .expression(let last) = fields[fields.count - 1].value, case .reference(let reference) = last.kind {
+            let isColumn = fields.dropLast().allSatisfy { $0.alias?.name != "payload" }
+            isPayload = isColumn && reference.name == "payload" && reference.steps.isEmpty
+        }
         for step in list.steps { order.append(step.text) }
         var scope = list.scope.overlaid()
         let test: Test? = if let condition { try compileTest(condition, scope, inCase: false) } else { nil }
@@ -84,9 +89,8 @@ struct Compiler {
             row = try compileFields([Field(value: .all, alias: nil, span: 0..<0)], rowScope)
         }
         for step in row.steps { order.append(each == nil ? "all columns" : step.text) }
-        list.row = row.row
         return ForeachProgram(
-            fields: list.steps.map(\.run), collection: collection.result, condition: test, element: element,
+            fields: list.steps.map(\.run), collection: collection.result, decodesPayload: isPayload, condition: test, element: element,
             inCase: keep, each: row.steps.map(\.run), row: row.row)
     }
 

@@ -5,14 +5,9 @@ import Buffers
 /// All rules of one event share it, so that the payload is scanned once. Its values lie in the context's arena: the
 /// arena is reset between events, not between the rules of one event.
 final class PayloadCache {
-    private enum State {
-        case untouched
-        case done
-        case failed(EvaluationError)
-    }
-
-    private var pathState = State.untouched
-    private var wholeState = State.untouched
+    private var isScanned = false
+    private var isDecoded = false
+    private var failure: EvaluationError?
     private var whole = Value.undefined
     /// The paths that the rules of this event read, and their values once ``slot(_:_:)`` was called.
     private(set) var paths: PayloadPaths = .none
@@ -25,8 +20,9 @@ final class PayloadCache {
     /// Forgets the payload of the event before.
     @inline(__always)
     func begin(_ paths: PayloadPaths) {
-        pathState = .untouched
-        wholeState = .untouched
+        isScanned = false
+        isDecoded = false
+        if failure != nil { failure = nil }
         if self.paths !== paths { change(to: paths) }
     }
 
@@ -41,43 +37,39 @@ final class PayloadCache {
     /// - Throws: what decoding the payload throws, again for each path.
     @inline(__always)
     func slot(_ index: Int, _ frame: EvaluationFrame) throws(EvaluationError) -> Value {
-        guard case .done = pathState else {
-            try scan(frame)
-            return try slots[index].value(in: frame.arena)
-        }
+        if !isScanned { try scan(frame) }
         return try slots[index].value(in: frame.arena)
     }
 
     /// Reads all paths, unless that has been done.
+    @inline(__always)
     func scan(_ frame: EvaluationFrame) throws(EvaluationError) {
-        switch pathState {
-        case .done: return
-        case .failed(let error): throw error
-        case .untouched: break
-        }
+        if !isScanned { try scanOnce(frame) }
+    }
+
+    @inline(never)
+    private func scanOnce(_ frame: EvaluationFrame) throws(EvaluationError) {
+        if let failure { throw failure }
         do {
             try paths.read(try frame.column(.payload), into: slots, frame)
-            pathState = .done
+            isScanned = true
         } catch {
-            pathState = .failed(error)
+            failure = error
             throw error
         }
     }
 
     /// The payload decoded: its value when it is text, itself when it is none, undefined when there is no payload.
     func root(_ frame: EvaluationFrame) throws(EvaluationError) -> Value {
-        switch wholeState {
-        case .done: return whole
-        case .failed(let error): throw error
-        case .untouched: break
-        }
+        if isDecoded { return whole }
+        if let failure { throw failure }
         do {
             let payload = try frame.column(.payload)
             whole = payload.kind == .string ? try JSON.decode(payload.bytes, in: frame.arena) : payload
-            wholeState = .done
+            isDecoded = true
             return whole
         } catch {
-            wholeState = .failed(error)
+            failure = error
             throw error
         }
     }

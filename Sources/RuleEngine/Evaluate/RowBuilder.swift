@@ -41,11 +41,12 @@ final class StarSource: @unchecked Sendable {
         let plan = plan(entries, frame)
         let count = plan.sources.count
         let members = try frame.arena.allocate(Member.self, count: count)
+        let event = frame.event
         for index in 0..<count {
             let source = plan.sources[index]
             let value: Value =
                 switch source.origin {
-                case .column: try frame.event.value(of: source.column, in: frame.context)
+                case .column: try event.value(of: source.column, in: frame.context)
                 case .slot: frame.slots[source.slot]
                 case .metadata: metadata
                 }
