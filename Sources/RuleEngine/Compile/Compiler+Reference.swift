@@ -44,8 +44,10 @@ extension Compiler {
         let row = try compile(reference, from: .slot(slot), rowScope)
         // What the row leaves undefined is rarely read: it counts as a branch.
         uses.branchDepth += 1
-        defer { uses.branchDepth -= 1 }
+        let named = columns
         let base = try compileBase(reference, baseScope)
+        columns = named
+        uses.branchDepth -= 1
         let (first, second) = (row.evaluate, base.evaluate)
         return CompiledExpression(
             evaluate: { frame throws(EvaluationError) in

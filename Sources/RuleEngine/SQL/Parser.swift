@@ -76,7 +76,7 @@ struct Parser {
         var topics: [Topic] = []
         if takeKeyword(.from) {
             topics = parseTopics()
-        } else {
+        } else if current.kind != .end || diagnostics.isEmpty {
             expected(["FROM"])
         }
         let condition = parseCondition(.where)
@@ -118,14 +118,15 @@ struct Parser {
     private mutating func parseFields(after clause: String) -> [Field] {
         var fields: [Field] = []
         repeat {
+            let start = index
             do {
                 fields.append(try parseField())
             } catch {
-                skipToNextField()
+                skipToNextField(from: start)
             }
             if !isAtFieldEnd {
                 expected([",", "AS", "FROM"])
-                skipToNextField()
+                skipToNextField(from: start)
             }
         } while takeSymbol(.comma)
         return fields
@@ -200,18 +201,20 @@ struct Parser {
         }
     }
 
-    /// To the next comma outside of brackets, or the next clause.
-    private mutating func skipToNextField() {
-        var open = 0
-        while true {
-            switch current.kind {
-            case .end, .keyword(.from), .keyword(.do), .keyword(.incase), .keyword(.where): return
-            case .symbol(.openParenthesis), .symbol(.openBracket): open += 1
-            case .symbol(.closeParenthesis), .symbol(.closeBracket): open -= 1
-            case .symbol(.comma) where open <= 0: return
-            default: break
-            }
+    /// To the next comma outside of the brackets that were opened since the field's first token, or the next clause.
+    private mutating func skipToNextField(from start: Int) {
+        var open = tokens[start..<index].reduce(0) { $0 + Self.brackets($1) }
+        while !isAtFieldEnd || current.kind == .symbol(.comma) && open > 0 {
+            open += Self.brackets(current)
             advance()
+        }
+    }
+
+    private static func brackets(_ token: Token) -> Int {
+        switch token.kind {
+        case .symbol(.openParenthesis), .symbol(.openBracket): 1
+        case .symbol(.closeParenthesis), .symbol(.closeBracket): -1
+        default: 0
         }
     }
 
@@ -227,7 +230,7 @@ struct Parser {
     /// Records what was expected instead of the current token. What the lexer has reported is not reported again.
     mutating func expected(_ what: [String]) {
         guard current.kind != .invalid else { return }
-        let list = what.map { $0.count <= 2 ? "`\($0)`" : $0 }
+        let list = what.map { $0.count <= 2 && $0 != "AS" ? "`\($0)`" : $0 }
         let text = list.count > 1 ? list.dropLast().joined(separator: ", ") + " or " + list[list.count - 1] : list[0]
         let span = current.kind == .end ? previousEnd..<previousEnd + 1 : current.span
         let message = "expected \(text), found \(current.kind.description)"
@@ -245,15 +248,17 @@ struct Parser {
 
     private func hint(expecting what: [String]) -> String? {
         let before = index > 0 ? tokens[index - 1].kind : .end
-        switch (before, current.kind) {
-        case (.symbol(.equal), .symbol(.equal)): return "equality is written `=`"
-        case (.symbol(.dot), .symbol(.dot)): return "a range is written without white space: [1..3]"
-        case (.name(let name, false), _), (_, .name(let name, false)):
-            return Self.hintsForForeignWords[name.uppercased()]
-                ?? Suggestion.nearest(to: name, among: what.filter { $0.allSatisfy(\.isUppercase) })
-                .map { "did you mean \($0)?" }
-        default: return nil
+        if before == .symbol(.equal), current.kind == .symbol(.equal) { return "equality is written `=`" }
+        if current.kind == .symbol(.dot), before == .symbol(.dot) || following.kind == .symbol(.dot) {
+            return "a range is written without white space: [1..3]"
         }
+        for kind in [current.kind, before] {
+            guard case .name(let name, false) = kind else { continue }
+            if let hint = Self.hintsForForeignWords[name.uppercased()] { return hint }
+            let keywords = what.filter { $0.allSatisfy(\.isUppercase) }
+            if let word = Suggestion.nearest(to: name, among: keywords) { return "did you mean \(word)?" }
+        }
+        return nil
     }
 
     private static let hintsForForeignWords = [
