@@ -7,6 +7,9 @@ struct Checker {
     /// Names that fields or FOREACH made.
     private var aliases: Set<String> = []
 
+    /// More columns that nobody knows are not listed.
+    private static let mostFindings = 100
+
     /// - Returns: what FROM stands for, each entry once, and the findings in the order of the text.
     static func check(_ statement: Statement) -> (topics: [RuleTopic], diagnostics: [Diagnostic]) {
         var checker = Checker()
@@ -158,11 +161,11 @@ struct Checker {
         guard !known.contains(reference.name), !aliases.contains(reference.name), !known.isEmpty, !events.isEmpty else {
             return
         }
-        guard reference.name.uppercased() != "DISTINCT" else { return }
+        guard reference.name.uppercased() != "DISTINCT", diagnostics.count < Self.mostFindings else { return }
         let problem = "no event of this rule has a column `\(reference.name)`"
         let hint = ["null", "undefined"].contains(reference.name.lowercased())
             ? "there is no null literal; use null() or is_null(…)"
-            : Suggestion.hint(for: reference.name, among: known.union(aliases).sorted())
+            : Suggestion.hint(for: reference.name, among: known.union(aliases.prefix(Self.mostFindings)).sorted())
         diagnostics.append(Diagnostic(.unknownColumn, reference.nameSpan, problem, hint: hint))
     }
 

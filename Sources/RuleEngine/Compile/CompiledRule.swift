@@ -23,7 +23,7 @@ package final class CompiledRule: @unchecked Sendable {
     private let order: [String]
 
     private init(
-        _ sql: String, _ id: String, _ topics: [RuleTopic], _ program: RuleProgram, _ compiler: Compiler
+        _ sql: String, _ id: String, _ topics: [RuleTopic], _ program: @escaping RuleProgram, _ compiler: Compiler
     ) throws(EvaluationError) {
         self.id = id
         self.sql = sql
@@ -83,7 +83,7 @@ package final class CompiledRule: @unchecked Sendable {
         }
         do {
             try frame.begin(event, slotCount: slotCount)
-            let count = try program.run(frame, rows)
+            let count = try program(frame, rows)
             return count == 0 ? .noResult : .passed(count)
         } catch {
             rows.truncate(to: before)

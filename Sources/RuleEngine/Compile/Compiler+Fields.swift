@@ -42,7 +42,8 @@ struct FieldList {
 
 extension Compiler {
     mutating func compileFields(_ fields: [Field], _ start: Scope) throws(EvaluationError) -> FieldList {
-        let targets = fields.enumerated().map { target($1, at: $0, among: fields) }
+        let aliases = Set(fields.compactMap { $0.alias?.name })
+        let targets = fields.enumerated().map { target($1, at: $0, aliases) }
         var builder = FieldBuilder(scope: start, targets: targets)
         for name in builder.names { builder.slots[name] = newSlot() }
         for (index, field) in fields.enumerated() {
@@ -67,11 +68,7 @@ extension Compiler {
         var fromStar: Set<String> = []
 
         /// The names of the row's members, each once.
-        var names: [String] {
-            var names: [String] = []
-            for case .some(let target) in targets where !names.contains(target.name) { names.append(target.name) }
-            return names
-        }
+        var names: Set<String> { Set(targets.compactMap { $0?.name }) }
     }
 
     /// The row's member, and the path inside it, that a field writes.
@@ -90,21 +87,21 @@ extension Compiler {
         return try pool.buffer(entries.sorted { compareBytes($0.key, $1.key) < 0 })
     }
 
-    private func target(_ field: Field, at index: Int, among fields: [Field]) -> Target? {
+    private func target(_ field: Field, at index: Int, _ aliases: Set<String>) -> Target? {
         if let alias = field.alias { return Target(name: alias.name, steps: alias.steps) }
         guard case .expression(let expression) = field.value else { return nil }
         switch expression.kind {
         case .reference(let reference), .rangeOf(let reference, _, _): 
             return Target(name: reference.name, steps: reference.steps)
         case .literal(.string(let bytes)): return Target(name: String(decoding: bytes, as: UTF8.self), steps: [])
-        default: return Target(name: generatedName(index, fields), steps: [])
+        default: return Target(name: generatedName(index, aliases), steps: [])
         }
     }
 
     /// Differs from EMQX: the same for every event, not from the clock.
-    private func generatedName(_ index: Int, _ fields: [Field]) -> String {
+    private func generatedName(_ index: Int, _ aliases: Set<String>) -> String {
         var name = "_v_\(index + 1)"
-        while fields.contains(where: { $0.alias?.name == name }) { name += "_" }
+        while aliases.contains(name) { name += "_" }
         return name
     }
 
@@ -165,12 +162,12 @@ extension Compiler {
     ) throws(EvaluationError) {
         builder.star = StarSource(serial: StarSerial.next(), metadata: metadata)
         var copies: [(slot: Int, from: Root, column: Column)] = []
-        for name in builder.names {
-            guard let slot = builder.slots[name] else { continue }
-            let isSet = builder.steps.contains { $0.target == slot }
-            let next = builder.targets[(index + 1)...].first { $0?.name == name } ?? nil
-            let isUpdated = next.map { !$0.steps.isEmpty } ?? false
-            guard isSet || isUpdated else { continue }
+        let set = Set(builder.targets[..<index].compactMap { $0?.name })
+        var updated: [String: Bool] = [:]
+        for case .some(let target) in builder.targets[(index + 1)...] where updated[target.name] == nil {
+            updated[target.name] = !target.steps.isEmpty
+        }
+        for (name, slot) in builder.slots where set.contains(name) || updated[name] == true {
             copies.append((slot, root(name, builder.scope.overlay), Column(name)))
             builder.fromStar.insert(name)
             builder.scope.row[name] = slot

@@ -31,9 +31,9 @@ struct Compiler {
     mutating func compile(_ statement: Statement) throws(EvaluationError) -> RuleProgram {
         switch statement.body {
         case .select(let fields):
-            return try compileSelect(fields, where: statement.condition)
+            return try compileSelect(fields, where: statement.condition).program
         case .foreach(let fields, let each, let inCase):
-            return try compileForeach(fields, each, inCase, where: statement.condition)
+            return try compileForeach(fields, each, inCase, where: statement.condition).program
         }
     }
 

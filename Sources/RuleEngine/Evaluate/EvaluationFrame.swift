@@ -18,7 +18,8 @@ package enum EvaluationLimits {
 ///
 /// One for each ``EvaluationContext``, used by one evaluation after the other.
 package final class EvaluationFrame {
-    unowned(unsafe) let context: EvaluationContext
+    /// The owner; set before the first evaluation.
+    unowned(unsafe) var context: EvaluationContext!
     let arena: Arena
     unowned(unsafe) var event: any EventColumns
     /// Aliases, elements and fields by the number the compiler gave them; in the arena.
@@ -28,14 +29,14 @@ package final class EvaluationFrame {
     /// Which of the payload's scanned paths is this rule's n-th.
     var pathMap: UnsafePointer<Int32>
     var starPlans: [Int: StarPlan] = [:]
+    var lastStarPlan: StarPlan?
 
     private static let noEvent = NoEvent()
     private let empty = UnsafeMutablePointer<Value>.allocate(capacity: 1)
     private let emptyMap = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
 
-    init(_ context: EvaluationContext) {
-        self.context = context
-        arena = context.arena
+    init(_ arena: Arena) {
+        self.arena = arena
         event = Self.noEvent
         slots = empty
         pathMap = UnsafePointer(emptyMap)

@@ -57,8 +57,17 @@ final class StarSource: @unchecked Sendable {
 
     private func plan(_ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ frame: EvaluationFrame) -> StarPlan {
         let present = frame.event.present
+        if let last = frame.lastStarPlan, last.serial == serial, last.columns == present { return last }
+        let plan = plan(for: present, entries, frame)
+        frame.lastStarPlan = plan
+        return plan
+    }
+
+    private func plan(
+        for present: [Column], _ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ frame: EvaluationFrame
+    ) -> StarPlan {
         if let known = frame.starPlans[serial], known.columns == present { return known }
-        let plan = StarPlan(present, entries)
+        let plan = StarPlan(serial, present, entries)
         if frame.starPlans.count >= StarPlan.limit { frame.starPlans.removeAll() }
         frame.starPlans[serial] = plan
         return plan
@@ -78,10 +87,12 @@ final class StarPlan {
         let slot: Int
     }
 
+    let serial: Int
     let columns: [Column]
     let sources: [Source]
 
-    init(_ columns: [Column], _ entries: UnsafeBufferPointer<RowBuilder.Entry>) {
+    init(_ serial: Int, _ columns: [Column], _ entries: UnsafeBufferPointer<RowBuilder.Entry>) {
+        self.serial = serial
         self.columns = columns
         var sources = entries.map { Source(key: $0.key, origin: .slot, column: .metadata, slot: $0.slot) }
         func add(_ column: Column, _ origin: Origin) {

@@ -9,11 +9,14 @@ struct Parser {
     static let maximumDepth = 64
 
     static let maximumOperators = 2048
+    /// Each `*` after the first does what the one before did.
+    static let maximumStars = 16
 
     var tokens: [Token]
     var index = 0
     var depth = 0
     var operators = 0
+    var stars = 0
     var diagnostics: [Diagnostic]
 
     /// Thrown to the nearest point of recovery after the problem has been recorded.
@@ -136,6 +139,10 @@ struct Parser {
         let start = current.span.lowerBound
         if takeSymbol(.times) {
             if case .symbol(.dot) = current.kind { try fail(expected: [",", "FROM"]) }
+            stars += 1
+            if stars == Self.maximumStars + 1 {
+                diagnostics.append(Diagnostic(.tooDeep, start..<previousEnd, "more than \(Self.maximumStars) `*`"))
+            }
             return Field(value: .all, alias: nil, span: start..<previousEnd)
         }
         let expression = try parseExpression()

@@ -20,7 +20,7 @@ package final class EvaluationContext {
     /// The event under evaluation, for the message accessors (`topic()`, `qos()`, …).
     package var event: (any EventColumns)?
     /// Where compiled rules keep what they work on.
-    private(set) lazy var frame = EvaluationFrame(self)
+    let frame: EvaluationFrame
 
     package init(
         node: String, arena: Arena = Arena(), random: RandomSource = .system,
@@ -31,6 +31,8 @@ package final class EvaluationContext {
         self.random = random
         self.store = store
         self.environment = environment
+        frame = EvaluationFrame(arena)
+        frame.context = self
     }
 }
 

@@ -32,6 +32,17 @@ import Testing
         #expect(CompiledRule.compile(sql: sql, id: "r").diagnostics.contains { $0.code == .tooDeep })
     }
 
+    @Test(arguments: ["a,", "1,", "*,", "payload.a as b.c,", "a=1,", "'a',", "[a],", "f(a),"])
+    func `the longest statements are read in a moment`(field: String) throws {
+        let count = 64_000 / field.utf8.count
+        let sql = "SELECT " + String(repeating: field, count: count) + "a FROM t WHERE a = 1"
+        let start = ContinuousClock.now
+        let (rule, _) = CompiledRule.compile(sql: sql, id: "r")
+        #expect(ContinuousClock.now - start < .seconds(10))
+        guard let rule else { return }
+        #expect(rule.evaluate(DictionaryEvent([("a", .integer(1))]), in: EvaluationContext(node: "n"), rows: RowList()) != .noResult)
+    }
+
     @Test func `random mutations of statements crash nothing`() {
         let seeds = [
             "SELECT payload.a[1].b as x, upper(topic) u, case when qos = 1 then [1..3] else 'a' end as c FROM \"t/#\", a WHERE not (x = 1 or qos in (1, 2)) and topic =~ 't/+'",
