@@ -6,6 +6,9 @@ struct Checker {
     private var known: Set<String> = []
     /// Names that fields or FOREACH made.
     private var aliases: Set<String> = []
+    /// What the fields write below names that are columns: in WHERE nothing else is left of these columns.
+    private var written: [String: [[String]]] = [:]
+    private var isInWhere = false
 
     /// More columns that nobody knows are not listed.
     private static let mostFindings = 100
@@ -18,7 +21,7 @@ struct Checker {
         case .select(let fields): checker.check(fields)
         case .foreach(let fields, let each, let inCase): checker.checkForeach(fields, each, inCase, statement.condition)
         }
-        if case .select = statement.body, let condition = statement.condition { checker.checkCondition(condition) }
+        if case .select = statement.body, let condition = statement.condition { checker.checkWhere(condition) }
         return (topics, checker.diagnostics.sorted { $0.span.lowerBound < $1.span.lowerBound })
     }
 
@@ -55,11 +58,42 @@ struct Checker {
             guard case .expression(let expression) = field.value else { continue }
             check(expression)
             checkForeignWord(expression, field, isFirst: index == 0)
+            noteTarget(field, expression)
             if let alias = field.alias {
                 for case .variable(let reference) in alias.steps { check(reference) }
                 aliases.insert(alias.name)
             }
         }
+    }
+
+    /// A field that writes along a path makes the row's member, which hides the column of that name in WHERE.
+    private mutating func noteTarget(_ field: Field, _ expression: Expression) {
+        var target = field.alias
+        if target == nil {
+            switch expression.kind {
+            case .reference(let reference), .rangeOf(let reference, _, _): target = reference
+            default: break
+            }
+        }
+        guard let target else { return }
+        written[target.name, default: []].append(target.steps.map(\.description))
+    }
+
+    private mutating func checkWhere(_ condition: Expression) {
+        isInWhere = true
+        checkCondition(condition)
+        isInWhere = false
+    }
+
+    private mutating func checkHidden(_ reference: Reference) {
+        guard isInWhere, let paths = written[reference.name], !reference.steps.isEmpty else { return }
+        let steps = reference.steps.map(\.description)
+        guard paths.allSatisfy({ path in !zip(path, steps).allSatisfy { $0 == $1 } }) else { return }
+        diagnostics.append(
+            Diagnostic(
+                .hiddenColumn, reference.span,
+                "\(path(reference)) is undefined in WHERE, where the field `\(reference.name)\(paths[0].joined())` hides the column",
+                hint: "give that field an alias: \(reference.name)\(paths[0].joined()) AS …"))
     }
 
     private mutating func checkForeach(
@@ -68,14 +102,16 @@ struct Checker {
         for field in fields {
             guard case .all = field.value else { continue }
             diagnostics.append(
-                Diagnostic(.foreachStar, field.span, "FOREACH takes an array; `*` is none", hint: "FOREACH payload.list AS item"))
+                Diagnostic(
+                    .foreachStar, field.span, "FOREACH takes an array; `*` is none",
+                    hint: "FOREACH payload.list AS item"))
         }
         if let alias = fields.last?.alias, !alias.steps.isEmpty {
             diagnostics.append(
                 Diagnostic(.foreachAlias, alias.span, "the name of FOREACH's element is a plain name, not a path"))
         }
         check(fields)
-        if let condition { checkCondition(condition) }
+        if let condition { checkWhere(condition) }
         aliases.insert(fields.last?.alias?.name ?? "item")
         if let inCase { checkCondition(inCase) }
         if let each { check(each) }
@@ -135,7 +171,9 @@ struct Checker {
         case .literal(let value):
             if case .boolean = value { break }
             diagnostics.append(
-                Diagnostic(.literalCondition, expression.span, "this is neither true nor false", hint: "compare it with something"))
+                Diagnostic(
+                    .literalCondition, expression.span, "this is neither true nor false",
+                    hint: "compare it with something"))
         default: check(expression)
         }
     }
@@ -147,7 +185,8 @@ struct Checker {
             let isOptional = ["username", "peerhost", "peername", "mountpoint"].contains(reference.name)
             guard !reference.steps.isEmpty || isOptional, !aliases.contains(reference.name) else { continue }
             let problem = "`!=` is false where \(path(reference)) is missing"
-            diagnostics.append(Diagnostic(.inequalityOnMissing, span, problem, hint: "NOT (\(path(reference)) = …) is true there"))
+            diagnostics.append(
+                Diagnostic(.inequalityOnMissing, span, problem, hint: "NOT (\(path(reference)) = …) is true there"))
             return
         }
     }
@@ -158,12 +197,14 @@ struct Checker {
 
     private mutating func check(_ reference: Reference) {
         for case .variable(let index) in reference.steps where reference.name != "payload" { check(index) }
+        checkHidden(reference)
         guard !known.contains(reference.name), !aliases.contains(reference.name), !known.isEmpty, !events.isEmpty else {
             return
         }
         guard reference.name.uppercased() != "DISTINCT", diagnostics.count < Self.mostFindings else { return }
         let problem = "no event of this rule has a column `\(reference.name)`"
-        let hint = ["null", "undefined"].contains(reference.name.lowercased())
+        let hint =
+            ["null", "undefined"].contains(reference.name.lowercased())
             ? "there is no null literal; use null() or is_null(…)"
             : Suggestion.hint(for: reference.name, among: known.union(aliases.prefix(Self.mostFindings)).sorted())
         diagnostics.append(Diagnostic(.unknownColumn, reference.nameSpan, problem, hint: hint))

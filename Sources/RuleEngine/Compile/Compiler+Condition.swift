@@ -44,14 +44,18 @@ extension Compiler {
         }
     }
 
-    private mutating func compileSecond(_ expression: Expression, _ scope: Scope, inCase: Bool) throws(EvaluationError) -> Test {
+    private mutating func compileSecond(_ expression: Expression, _ scope: Scope, inCase: Bool) throws(EvaluationError)
+        -> Test
+    {
         uses.branchDepth += 1
         defer { uses.branchDepth -= 1 }
         return try compileTest(expression, scope, inCase: inCase)
     }
 
     /// Of a value only `false` becomes true. Differs from EMQX: NOT over AND, OR, IN and NOT is their opposite.
-    private mutating func compileNot(_ operand: Expression, _ scope: Scope, inCase: Bool) throws(EvaluationError) -> Test {
+    private mutating func compileNot(_ operand: Expression, _ scope: Scope, inCase: Bool) throws(EvaluationError)
+        -> Test
+    {
         switch operand.kind {
         case .comparison, .and, .or, .not, .isIn:
             let test = try compileTest(operand, scope, inCase: inCase)
@@ -91,7 +95,9 @@ extension Compiler {
 
     // MARK: comparisons
 
-    private func comparison(_ operation: ComparisonOperator, _ left: CompiledExpression, _ right: CompiledExpression) -> Test {
+    private func comparison(_ operation: ComparisonOperator, _ left: CompiledExpression, _ right: CompiledExpression)
+        -> Test
+    {
         if operation != .matchesTopic, let literal = right.constant {
             if literal.kind == .integer, literal.integer.magnitude < 1 << 53 { return number(operation, left, literal) }
             if literal.kind == .string, operation == .equal { return text(left, literal) }

@@ -126,7 +126,9 @@ extension Compiler {
         }
         guard let entry = FunctionTable.entry(named: name), entry.takes(compiled.count) else {
             let count = compiled.count
-            return CompiledExpression(evaluate: { _ throws(EvaluationError) in throw .unknownFunction(name, arity: count) })
+            return CompiledExpression(evaluate: { _ throws(EvaluationError) in
+                throw .unknownFunction(name, arity: count)
+            })
         }
         if !entry.isPure { usesEvent = true }
         let call = CompiledExpression(evaluate: call(entry.body, compiled.map(\.evaluate)))
@@ -182,7 +184,9 @@ extension Compiler {
             }
         }
         if branches.count > 1 { uses.branchDepth -= 1 }
-        let last = try otherwise.map { (other) throws(EvaluationError) in try compileBranch(other, scope) } ?? constant(.undefined)
+        let last =
+            try otherwise.map { (other) throws(EvaluationError) in try compileBranch(other, scope) }
+            ?? constant(.undefined)
         let fallback = last.evaluate
         if let subject {
             let (evaluate, pairs) = (subject.evaluate, valueTests)
@@ -203,7 +207,9 @@ extension Compiler {
             }, mayRaise: mayRaise)
     }
 
-    private mutating func compileBranch(_ expression: Expression, _ scope: Scope) throws(EvaluationError) -> CompiledExpression {
+    private mutating func compileBranch(_ expression: Expression, _ scope: Scope) throws(EvaluationError)
+        -> CompiledExpression
+    {
         uses.branchDepth += 1
         defer { uses.branchDepth -= 1 }
         return try compile(expression, scope)

@@ -91,7 +91,7 @@ extension Compiler {
         if let alias = field.alias { return Target(name: alias.name, steps: alias.steps) }
         guard case .expression(let expression) = field.value else { return nil }
         switch expression.kind {
-        case .reference(let reference), .rangeOf(let reference, _, _): 
+        case .reference(let reference), .rangeOf(let reference, _, _):
             return Target(name: reference.name, steps: reference.steps)
         case .literal(.string(let bytes)): return Target(name: String(decoding: bytes, as: UTF8.self), steps: [])
         default: return Target(name: generatedName(index, aliases), steps: [])
@@ -129,7 +129,9 @@ extension Compiler {
                 readsPayload: uses.readsPayload, reads: uses.slots, updates: !steps.isEmpty, text: text(field.span)))
         builder.fromStar.remove(target.name)
         // A column under its own name needs no slot to be read from.
-        if steps.isEmpty, let column = value.column, column.name == target.name, builder.scope.overlay[target.name] == nil {
+        if steps.isEmpty, let column = value.column, column.name == target.name,
+            builder.scope.overlay[target.name] == nil
+        {
             builder.scope.row[target.name] = nil
         } else {
             builder.scope.row[target.name] = slot

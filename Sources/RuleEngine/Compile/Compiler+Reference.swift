@@ -19,8 +19,10 @@ extension LiteralPool {
         for step in steps {
             switch step {
             case .key(let key): compiled.append(PathStep(kind: .key, key: try bytes(key), number: 0))
-            case .index(0, isFromEnd: true): compiled.append(PathStep(kind: .append, key: Bytes(start: nil, count: 0), number: 0))
-            case .index(let index, _): compiled.append(PathStep(kind: .index, key: Bytes(start: nil, count: 0), number: index))
+            case .index(0, isFromEnd: true):
+                compiled.append(PathStep(kind: .append, key: Bytes(start: nil, count: 0), number: 0))
+            case .index(let index, _):
+                compiled.append(PathStep(kind: .index, key: Bytes(start: nil, count: 0), number: index))
             case .variable: break
             }
         }
@@ -56,7 +58,9 @@ extension Compiler {
             }, mayRaise: row.mayRaise || base.mayRaise)
     }
 
-    private mutating func compileBase(_ reference: Reference, _ scope: Scope) throws(EvaluationError) -> CompiledExpression {
+    private mutating func compileBase(_ reference: Reference, _ scope: Scope) throws(EvaluationError)
+        -> CompiledExpression
+    {
         if scope.isClosed, scope.overlay[reference.name] == nil { return constant(.undefined) }
         return try compile(reference, from: root(reference.name, scope.overlay), scope)
     }

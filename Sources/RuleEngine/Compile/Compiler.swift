@@ -39,10 +39,13 @@ struct Compiler {
 
     // MARK: SELECT
 
-    private mutating func compileSelect(_ fields: [Field], where condition: Expression?) throws(EvaluationError) -> SelectProgram {
+    private mutating func compileSelect(_ fields: [Field], where condition: Expression?) throws(EvaluationError)
+        -> SelectProgram
+    {
         var list = try compileFields(fields, Scope())
         uses = Uses()
-        let test: Test? = if let condition { try compileTest(condition, list.scope.overlaid(), inCase: false) } else { nil }
+        let test: Test? =
+            if let condition { try compileTest(condition, list.scope.overlaid(), inCase: false) } else { nil }
         list.deferWhatCanWait(untilAfter: test == nil ? nil : uses.slots)
         note(list, condition)
         return SelectProgram(
@@ -90,7 +93,8 @@ struct Compiler {
         }
         for step in row.steps { order.append(each == nil ? "all columns" : step.text) }
         return ForeachProgram(
-            fields: list.steps.map(\.run), collection: collection.result, decodesPayload: isPayload, condition: test, element: element,
+            fields: list.steps.map(\.run), collection: collection.result, decodesPayload: isPayload, condition: test,
+            element: element,
             inCase: keep, each: row.steps.map(\.run), row: row.row)
     }
 
@@ -102,7 +106,8 @@ struct Compiler {
     }
 
     func text(_ span: Range<Int>) -> String {
-        String(decoding: Array(sql.utf8)[span], as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        String(decoding: Array(sql.utf8)[span], as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(
+            separator: " ")
     }
 
     mutating func payloadNumber(_ steps: [Reference.Step]) -> Int {

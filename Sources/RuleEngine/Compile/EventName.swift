@@ -59,7 +59,9 @@ extension EventName {
     package var columns: [String] { ["event", "timestamp", "node"] + ownColumns }
 
     private var ownColumns: [String] {
-        let message = ["id", "clientid", "username", "payload", "peerhost", "peername", "topic", "qos", "flags", "pub_props"]
+        let message = [
+            "id", "clientid", "username", "payload", "peerhost", "peername", "topic", "qos", "flags", "pub_props",
+        ]
         let published = message + ["publish_received_at"]
         let delivered = ["from_clientid", "from_username"] + published
         let client = ["clientid", "username", "peername", "sockname", "proto_name", "proto_ver"]

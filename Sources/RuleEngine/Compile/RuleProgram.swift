@@ -89,7 +89,9 @@ struct ForeachProgram {
 private func sequence(_ steps: [FieldStep]) -> FieldStep? {
     guard steps.count > 1 else { return steps.first }
     let middle = steps.count / 2
-    guard let first = sequence(Array(steps[..<middle])), let second = sequence(Array(steps[middle...])) else { return nil }
+    guard let first = sequence(Array(steps[..<middle])), let second = sequence(Array(steps[middle...])) else {
+        return nil
+    }
     return { frame throws(EvaluationError) in
         try first(frame)
         try second(frame)

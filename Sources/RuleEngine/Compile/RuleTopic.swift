@@ -16,7 +16,9 @@ extension RuleTopic {
         let text = topic.text
         if text.hasPrefix("$bridges/") {
             let problem = "`\(text)`: a rule cannot read from a bridge"
-            return ([], Diagnostic(.bridgeTopic, topic.span, problem, hint: "let the bridge publish, and read its topic"))
+            return (
+                [], Diagnostic(.bridgeTopic, topic.span, problem, hint: "let the bridge publish, and read its topic")
+            )
         }
         if text.hasPrefix("$events/") { return resolveEvent(text, topic.span) }
         guard bytes(of: text, TopicSyntax.isFilter) else {
@@ -27,10 +29,13 @@ extension RuleTopic {
         return ([.filter(text)], nil)
     }
 
-    private static func resolveEvent(_ text: String, _ span: Range<Int>) -> (topics: [RuleTopic], diagnostic: Diagnostic?) {
+    private static func resolveEvent(_ text: String, _ span: Range<Int>) -> (
+        topics: [RuleTopic], diagnostic: Diagnostic?
+    ) {
         if let event = EventName.named(topic: text) { return ([.event(event)], nil) }
         if bytes(of: text, TopicSyntax.hasWildcard), bytes(of: text, TopicSyntax.isFilter) {
-            let events = EventName.allCases.filter { event in event.topics.contains { matches(filter: text, topic: $0) } }
+            let events = EventName.allCases.filter { event in event.topics.contains { matches(filter: text, topic: $0) }
+            }
             if !events.isEmpty { return (events.map(RuleTopic.event), nil) }
         }
         let hint = Suggestion.hint(for: text, among: EventName.byTopic.keys.sorted())

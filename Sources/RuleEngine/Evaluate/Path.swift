@@ -51,7 +51,9 @@ struct CompiledPath: @unchecked Sendable {
         try write(value, into: root, 0, frame)
     }
 
-    private func write(_ value: Value, into target: Value, _ index: Int, _ frame: EvaluationFrame) throws(EvaluationError) -> Value {
+    private func write(_ value: Value, into target: Value, _ index: Int, _ frame: EvaluationFrame)
+        throws(EvaluationError) -> Value
+    {
         guard index < steps.count else { return value }
         let step = steps[index]
         switch step.kind {

@@ -37,7 +37,9 @@ final class StarSource: @unchecked Sendable {
         self.metadata = metadata
     }
 
-    func build(_ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ frame: EvaluationFrame) throws(EvaluationError) -> Value {
+    func build(_ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ frame: EvaluationFrame) throws(EvaluationError)
+        -> Value
+    {
         let plan = plan(entries, frame)
         let count = plan.sources.count
         let members = try frame.arena.allocate(Member.self, count: count)

@@ -12,13 +12,14 @@ package final class RuleGroup: Sendable {
         var numbers: [String: Int32] = [:]
         var maps: [[Int32]] = []
         for rule in rules {
-            maps.append(rule.payloadReferences.map { steps in
-                let name = steps.map(\.description).joined()
-                if let known = numbers[name] { return known }
-                numbers[name] = Int32(union.count)
-                union.append(steps)
-                return Int32(union.count - 1)
-            })
+            maps.append(
+                rule.payloadReferences.map { steps in
+                    let name = steps.map(\.description).joined()
+                    if let known = numbers[name] { return known }
+                    numbers[name] = Int32(union.count)
+                    union.append(steps)
+                    return Int32(union.count - 1)
+                })
         }
         paths = PayloadPaths(union)
         let slots = paths.slots

@@ -31,6 +31,7 @@ package struct Diagnostic: Sendable, Equatable {
         case alwaysRaises = "SQL204"
         case neverMatches = "SQL205"
         case commentAtEnd = "SQL206"
+        case hiddenColumn = "SQL207"
     }
 
     package let code: Code

@@ -63,7 +63,9 @@ struct Lexer {
         let start = position
         while position < end, Self.continuesName(text[position]) { position += 1 }
         let name = String(decoding: text[start..<position], as: UTF8.self)
-        if let keyword = Keyword(rawValue: name.lowercased()), keyword != .div && keyword != .mod || name == keyword.rawValue {
+        if let keyword = Keyword(rawValue: name.lowercased()),
+            keyword != .div && keyword != .mod || name == keyword.rawValue
+        {
             append(.keyword(keyword), from: start)
         } else {
             append(.name(name, quoted: false), from: start)

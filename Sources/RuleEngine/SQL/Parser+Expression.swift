@@ -1,7 +1,8 @@
 extension Parser {
     /// How tightly an operator binds, loosest first.
     private enum Precedence: Int {
-        case or = 1, and, not, comparison, sum, product, sign
+        case or = 1
+        case and, not, comparison, sum, product, sign
     }
 
     private enum Infix {

@@ -41,7 +41,8 @@ struct Parser {
             return result
         }
         let problem = "`--` on the last line is read as two minus signs"
-        let warning = Diagnostic(.commentAtEnd, openComment..<openComment + 2, problem, hint: "end the comment with a line break")
+        let warning = Diagnostic(
+            .commentAtEnd, openComment..<openComment + 2, problem, hint: "end the comment with a line break")
         return (result.statement, result.diagnostics + [warning])
     }
 
@@ -163,7 +164,8 @@ struct Parser {
         repeat {
             switch current.kind {
             case .name(let text, _): topics.append(Topic(text: text, span: current.span))
-            case .string(let bytes): topics.append(Topic(text: String(decoding: bytes, as: UTF8.self), span: current.span))
+            case .string(let bytes):
+                topics.append(Topic(text: String(decoding: bytes, as: UTF8.self), span: current.span))
             default:
                 expected(["a topic in quotes"])
                 skip(to: [.where])

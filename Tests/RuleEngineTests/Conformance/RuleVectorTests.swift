@@ -31,7 +31,9 @@ import Testing
         for line in lines {
             guard let vector = try RuleVector(line: Array(line.utf8)) else { continue }
             total += 1
-            if let reason = RuleVectorRun(vector: vector).failure() { failures.append((vector.id, vector.sql ?? "", reason)) }
+            if let reason = RuleVectorRun(vector: vector).failure() {
+                failures.append((vector.id, vector.sql ?? "", reason))
+            }
         }
         print("\(name): \(total - failures.count)/\(total)")
         for failure in failures { print("  \(failure.id) \(failure.sql.prefix(200)) -- \(failure.reason.prefix(400))") }

@@ -16,7 +16,9 @@ struct RuleVector {
         let arena = Arena()
         let value = try line.withUnsafeBytes { try JSON.decode($0, in: arena) }
         let fields = StoredValue(value).dictionary
-        guard let sql = fields["sql"], let context = fields["context"], let expect = fields["expect"] else { return nil }
+        guard let sql = fields["sql"], let context = fields["context"], let expect = fields["expect"] else {
+            return nil
+        }
         id = fields["id"]?.text ?? ""
         if case .string(let bytes) = sql.unwrapped {
             let text = String(decoding: bytes, as: UTF8.self)
@@ -185,7 +187,7 @@ enum RowComparison {
             let (x, y) = (Double(bitPattern: a), Double(bitPattern: b))
             return x == y || abs(x - y) <= max(1e-12, 1e-9 * max(abs(x), abs(y)))
         case (.atom(let a), .string(let b)): return a == b
-        case (.array(let a), .array): 
+        case (.array(let a), .array):
             guard case .array(let raw) = want else { return false }
             return a.count == raw.count && zip(a, raw).allSatisfy { same($0, $1) }
         case (.object, .object):
@@ -198,7 +200,9 @@ enum RowComparison {
     private static func sameJSON(_ actual: StoredValue, _ want: StoredValue) -> Bool {
         guard case .string(let bytes) = actual else { return false }
         let arena = Arena()
-        guard let value = try? bytes.withUnsafeBytes({ StoredValue(try JSON.decode($0, in: arena)) }) else { return false }
+        guard let value = try? bytes.withUnsafeBytes({ StoredValue(try JSON.decode($0, in: arena)) }) else {
+            return false
+        }
         return same(value, want)
     }
 }

@@ -29,12 +29,18 @@ import Testing
         ("[1,2] as a, 9 as a[1], 8 as a[-0], 7 as a[0], 6 as a[9]", #"{"a":[7,9,2,8]}"#),
         ("5 as a[3].b", #"{"a":[{"b":5}]}"#),
         ("payload as p, 5 as p.a", #"{"p":{"a":5}}"#),
-        ("payload, 5 as payload.b", #"{"payload":{"a":1,"b":5,"f":1.5,"j":"{\"k\":[1,2]}","n":null,"s":"text","t":true}}"#),
+        (
+            "payload, 5 as payload.b",
+            #"{"payload":{"a":1,"b":5,"f":1.5,"j":"{\"k\":[1,2]}","n":null,"s":"text","t":true}}"#
+        ),
         ("5 as payload.a", #"{"payload":{"a":5}}"#),
         // Names of columns.
         ("'lit', 1", #"{"_v_2":1,"lit":"lit"}"#),
         // CASE.
-        ("case payload.a when '1' then 'text' when 1.0 then 'float' when 1 then 'integer' end as r", #"{"r":"integer"}"#),
+        (
+            "case payload.a when '1' then 'text' when 1.0 then 'float' when 1 then 'integer' end as r",
+            #"{"r":"integer"}"#
+        ),
         ("case when payload.f > 1 then 'big' end as r", #"{"r":"big"}"#),
         ("case when payload.f > 2 then 'big' end as r", #"{"r":"undefined"}"#),
         ("-2 mod 3 as r, 7 / 2 as d, 7 div 2 as i, 'a' + 1 + 2 as s", #"{"d":3.5,"i":3,"r":-2,"s":"a12"}"#),
@@ -134,7 +140,10 @@ import Testing
     @Test(arguments: [
         ("FOREACH payload.l as n DO n, n * 2 as d INCASE n > 1 FROM t", #"{"d":4,"n":2} {"d":6,"n":3}"#),
         ("FOREACH payload.o DO item.v as v, clientid FROM t", #"{"clientid":"c1","v":1} {"clientid":"c1","v":5}"#),
-        ("FOREACH payload.o as o DO o.v as v, payload.n as n FROM t WHERE payload.n = 'dev'", #"{"n":"dev","v":1} {"n":"dev","v":5}"#),
+        (
+            "FOREACH payload.o as o DO o.v as v, payload.n as n FROM t WHERE payload.n = 'dev'",
+            #"{"n":"dev","v":1} {"n":"dev","v":5}"#
+        ),
         // Without an alias the field reduces the payload to what it read.
         ("FOREACH payload.l DO payload.n as n, item as i INCASE item = 1 FROM t", #"{"i":1,"n":"undefined"}"#),
         ("FOREACH payload.l as qos DO qos FROM t WHERE qos > 5", #"{"qos":1} {"qos":2} {"qos":3}"#),
@@ -152,12 +161,15 @@ import Testing
 
     @Test func `without DO the row is everything`() throws {
         let result = try RuleBench().run("FOREACH payload.l as x INCASE x = 2 FROM t", payload: #"{"l":[1,2]}"#)
-        let row = #"{"clientid":"c1","metadata":{"rule_id":"r1"},"payload":"{\"l\":[1,2]}","qos":1,"topic":"t/1","x":2}"#
+        let row =
+            #"{"clientid":"c1","metadata":{"rule_id":"r1"},"payload":"{\"l\":[1,2]}","qos":1,"topic":"t/1","x":2}"#
         #expect(result == .rows([row]))
     }
 
     @Test func `a payload that is an array is the collection [EMQX rule-sql: FOREACH]`() throws {
-        #expect(try RuleBench().run("FOREACH payload as p DO p FROM t", payload: "[1,2]").description == #"{"p":1} {"p":2}"#)
+        #expect(
+            try RuleBench().run("FOREACH payload as p DO p FROM t", payload: "[1,2]").description == #"{"p":1} {"p":2}"#
+        )
     }
 }
 

@@ -40,18 +40,22 @@ final class RuleBench {
         case .noResult: return .noResult
         case .failed(let error): return .failed(error.name)
         case .passed(let count):
-            return .rows(try (0..<count).map { index in
-                let output = OutputBuffer()
-                try JSON.append(rows[index], to: output)
-                return output.description
-            })
+            return .rows(
+                try (0..<count).map { index in
+                    let output = OutputBuffer()
+                    try JSON.append(rows[index], to: output)
+                    return output.description
+                })
         }
     }
 
     static func event(payload: String?, _ columns: [(String, StoredValue)] = []) -> DictionaryEvent {
-        var all: [(name: String, value: StoredValue)] = [("topic", .text("t/1")), ("qos", .integer(1)), ("clientid", .text("c1"))]
+        var all: [(name: String, value: StoredValue)] = [
+            ("topic", .text("t/1")), ("qos", .integer(1)), ("clientid", .text("c1")),
+        ]
         if let payload { all.append(("payload", .text(payload))) }
-        return DictionaryEvent(all.filter { one in !columns.contains { $0.0 == one.name } } + columns.map { ($0.0, $0.1) })
+        return DictionaryEvent(
+            all.filter { one in !columns.contains { $0.0 == one.name } } + columns.map { ($0.0, $0.1) })
     }
 }
 

@@ -62,7 +62,8 @@ private final class CountingEvent: EventColumns {
     }
 
     @Test func `explain shows topics, paths, columns and order`() throws {
-        let sql = "SELECT payload.temp as t, clientid, t * 2 as u FROM \"t/#\", \"$events/client/connected\" WHERE u > 30"
+        let sql =
+            "SELECT payload.temp as t, clientid, t * 2 as u FROM \"t/#\", \"$events/client/connected\" WHERE u > 30"
         let rule = try #require(CompiledRule.compile(sql: sql, id: "hot").rule)
         #expect(
             rule.explain() == """

@@ -20,7 +20,8 @@ import Testing
 
     @Test(arguments: ["(", "[", "-", "not ", "f(", "case when "])
     func `a thousand of the same is refused and crashes nothing`(part: String) {
-        let sql = "SELECT " + String(repeating: part, count: 1000) + "1 FROM \"t\" WHERE "
+        let sql =
+            "SELECT " + String(repeating: part, count: 1000) + "1 FROM \"t\" WHERE "
             + String(repeating: part, count: 1000)
         let (rule, diagnostics) = CompiledRule.compile(sql: sql, id: "r")
         #expect(rule == nil)
@@ -40,7 +41,9 @@ import Testing
         let (rule, _) = CompiledRule.compile(sql: sql, id: "r")
         #expect(ContinuousClock.now - start < .seconds(10))
         guard let rule else { return }
-        #expect(rule.evaluate(DictionaryEvent([("a", .integer(1))]), in: EvaluationContext(node: "n"), rows: RowList()) != .noResult)
+        #expect(
+            rule.evaluate(DictionaryEvent([("a", .integer(1))]), in: EvaluationContext(node: "n"), rows: RowList())
+                != .noResult)
     }
 
     @Test func `random mutations of statements crash nothing`() {
@@ -62,6 +65,10 @@ import Testing
             }
             let sql = String(decoding: bytes, as: UTF8.self)
             let (rule, diagnostics) = CompiledRule.compile(sql: sql, id: "r")
+            if let rule {
+                let event = RuleBench.event(payload: #"{"a":[{"b":1},"{}"],"list":[{"a":1},2,null]}"#)
+                _ = rule.evaluate(event, in: EvaluationContext(node: "n"), rows: RowList())
+            }
             if rule == nil { #expect(diagnostics.contains { $0.severity == .error }, "\(sql)") }
             for diagnostic in diagnostics { _ = diagnostic.rendered(in: sql) }
         }
