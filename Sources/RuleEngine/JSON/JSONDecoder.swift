@@ -163,7 +163,8 @@ extension UnsafeMutableBufferPointer<Member> {
                 var left = low
                 var right = middle
                 for position in low..<high {
-                    let takesLeft = left < middle && (right >= high || keyOrder(source[left].key, source[right].key) <= 0)
+                    let takesLeft =
+                        left < middle && (right >= high || keyOrder(source[left].key, source[right].key) <= 0)
                     target[position] = takesLeft ? source[left] : source[right]
                     if takesLeft { left += 1 } else { right += 1 }
                 }
@@ -176,9 +177,16 @@ extension UnsafeMutableBufferPointer<Member> {
     }
 }
 
-/// ``compareBytes(_:_:)`` with the common case, different first bytes, in line.
+/// ``compareBytes(_:_:)`` in line: keys are short and differ early.
 @inline(__always)
 private func keyOrder(_ a: Bytes, _ b: Bytes) -> Int {
-    if let left = a.first, let right = b.first, left != right { return Int(left) - Int(right) }
-    return compareBytes(a, b)
+    let common = Swift.min(a.count, b.count)
+    var position = 0
+    while position < common {
+        let left = a[position]
+        let right = b[position]
+        if left != right { return Int(left) - Int(right) }
+        position += 1
+    }
+    return a.count - b.count
 }

@@ -23,7 +23,9 @@ extension JSONReader {
         }
         if cursor < end, cursor.pointee <= 0x65 {
             if cursor.pointee == UInt8(ascii: ".") { cursor = try scanFraction(cursor + 1, &number) }
-            if cursor < end, cursor.pointee | 0x20 == UInt8(ascii: "e") { cursor = try scanExponent(cursor + 1, &number) }
+            if cursor < end, cursor.pointee | 0x20 == UInt8(ascii: "e") {
+                cursor = try scanExponent(cursor + 1, &number)
+            }
         }
         next = cursor
         number.end = cursor

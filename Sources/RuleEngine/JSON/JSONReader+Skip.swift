@@ -24,26 +24,26 @@ extension JSONReader {
         // One bit for each open container, the innermost in bit 0: set for an object.
         var objects: UInt64 = 0
         var open = 0
+        var atKey = false
         while true {
+            if atKey {
+                guard byte(at: cursor) == UInt8(ascii: "\"") else { throw failure(at: cursor) }
+                cursor = afterSpace(try afterString(cursor + 1))
+                guard byte(at: cursor) == UInt8(ascii: ":") else { throw failure(at: cursor) }
+                cursor = afterSpace(cursor + 1)
+                atKey = false
+            }
             switch byte(at: cursor) {
             case UInt8(ascii: "\""): cursor = try afterString(cursor + 1)
             case UInt8(ascii: "-"), 0x30...0x39: cursor = try afterNumber(cursor)
-            case UInt8(ascii: "{"):
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
                 guard depth + open < JSON.maximumDepth else { throw .depthLimit }
+                let isObject = cursor.pointee == UInt8(ascii: "{")
                 cursor = afterSpace(cursor + 1)
-                if byte(at: cursor) != UInt8(ascii: "}") {
-                    objects = objects << 1 | 1
+                if byte(at: cursor) != (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
+                    objects = objects << 1 | (isObject ? 1 : 0)
                     open += 1
-                    cursor = try afterKey(cursor)
-                    continue
-                }
-                cursor += 1
-            case UInt8(ascii: "["):
-                guard depth + open < JSON.maximumDepth else { throw .depthLimit }
-                cursor = afterSpace(cursor + 1)
-                if byte(at: cursor) != UInt8(ascii: "]") {
-                    objects <<= 1
-                    open += 1
+                    atKey = isObject
                     continue
                 }
                 cursor += 1
@@ -56,27 +56,19 @@ extension JSONReader {
             while open > 0 {
                 cursor = afterSpace(cursor)
                 let byte = self.byte(at: cursor)
+                let isObject = objects & 1 == 1
                 if byte == UInt8(ascii: ",") {
                     cursor = afterSpace(cursor + 1)
-                    if objects & 1 == 1 { cursor = try afterKey(cursor) }
+                    atKey = isObject
                     break
                 }
-                guard byte == (objects & 1 == 1 ? UInt8(ascii: "}") : UInt8(ascii: "]")) else { throw failure(at: cursor) }
+                guard byte == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else { throw failure(at: cursor) }
                 cursor += 1
                 objects >>= 1
                 open -= 1
             }
             if open == 0 { return cursor }
         }
-    }
-
-    /// A key, the colon and the white space around it.
-    @inline(__always)
-    private func afterKey(_ first: UnsafePointer<UInt8>) throws(EvaluationError) -> UnsafePointer<UInt8> {
-        guard byte(at: first) == UInt8(ascii: "\"") else { throw failure(at: first) }
-        let colon = afterSpace(try afterString(first + 1))
-        guard byte(at: colon) == UInt8(ascii: ":") else { throw failure(at: colon) }
-        return afterSpace(colon + 1)
     }
 
     @inline(__always)

@@ -2,8 +2,8 @@ internal import Buffers
 
 /// A cursor over JSON text: white space, strings, numbers and literals, and the skipping of whole values.
 ///
-/// What it steps over it has checked; nothing is allocated. The functions named `after…` take a cursor and return the one
-/// behind what they stepped over, which keeps it in a register where a loop calls them; the others move ``next``.
+/// What it steps over it has checked; nothing is allocated. The functions named `after…` take a cursor and return the
+/// one behind what they stepped over, which keeps it in a register where a loop calls them; the others move ``next``.
 struct JSONReader {
     let start: UnsafePointer<UInt8>
     let end: UnsafePointer<UInt8>

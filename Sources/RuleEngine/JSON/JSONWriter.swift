@@ -1,11 +1,11 @@
 package import Buffers
 
 extension JSON {
-    /// Values nested deeper than this are not written: more than what ``decode(_:in:)`` makes, since SQL builds around it.
+    /// Values nested deeper are not written: more than what ``decode(_:in:)`` makes, since SQL builds around it.
     private static let maximumOutputDepth = 256
 
-    /// Appends a value as JSON text: no white space, members in ascending order of their keys, `/` and non-ASCII as they
-    /// are, ill-formed UTF-8 replaced by U+FFFD, floats in the shortest form that reads back.
+    /// Appends a value as JSON text: no white space, members in ascending order of their keys, `/` and non-ASCII as
+    /// they are, ill-formed UTF-8 replaced by U+FFFD, floats in the shortest form that reads back.
     ///
     /// - Throws: ``EvaluationError/badArgument(function:reason:)`` for a bit string, which JSON has no form for, and
     ///   ``EvaluationError/depthLimit``; the output then ends in the middle of the value.
@@ -59,6 +59,15 @@ extension JSON {
 
     /// Appends text as a JSON string with its quotes.
     package static func appendString(_ text: Bytes, to output: OutputBuffer) {
+        if text.count <= 512, let address = text.baseAddress {
+            output.reserve((text.count + 8) * 6 + 2)
+            let start = output.writePointer.assumingMemoryBound(to: UInt8.self)
+            let first = address.assumingMemoryBound(to: UInt8.self)
+            start[0] = UInt8(ascii: "\"")
+            let (_, stop) = escape(first, until: first + text.count, first + text.count, to: start + 1)
+            stop[0] = UInt8(ascii: "\"")
+            return output.advance(stop + 1 - start)
+        }
         output.append(UInt8(ascii: "\""))
         appendEscaped(text, to: output)
         output.append(UInt8(ascii: "\""))
@@ -69,55 +78,91 @@ extension JSON {
         guard let address = text.baseAddress else { return }
         var cursor = address.assumingMemoryBound(to: UInt8.self)
         let end = cursor + text.count
-        var run = cursor
         while cursor < end {
-            if end - cursor >= 8 {
-                let word = UInt64(littleEndian: UnsafeRawPointer(cursor).loadUnaligned(as: UInt64.self))
-                let special = JSONReader.specialBytes(word)
-                if special == 0 {
-                    cursor += 8
-                    continue
-                }
-                cursor += special.trailingZeroBitCount >> 3
-            }
-            let byte = cursor.pointee
-            if byte &- 0x20 < 0x60, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
-                cursor += 1
-                continue
-            }
-            if byte >= 0x80 {
-                let step = utf8Step(cursor, end)
-                guard step < 0 else {
-                    cursor += step
-                    continue
-                }
-                output.append(Bytes(start: run, count: cursor - run))
-                output.append("\u{FFFD}")
-                cursor -= step
-            } else {
-                output.append(Bytes(start: run, count: cursor - run))
-                appendEscape(byte, to: output)
-                cursor += 1
-            }
-            run = cursor
+            // A byte becomes six at most, and a word of eight may begin at the chunk's last byte.
+            let chunk = min(512, end - cursor)
+            output.reserve((chunk + 8) * 6)
+            let start = output.writePointer.assumingMemoryBound(to: UInt8.self)
+            let (next, stop) = escape(cursor, until: cursor + chunk, end, to: start)
+            output.advance(stop - start)
+            cursor = next
         }
-        output.append(Bytes(start: run, count: cursor - run))
     }
 
-    private static func appendEscape(_ byte: UInt8, to output: OutputBuffer) {
-        switch byte {
-        case UInt8(ascii: "\""): output.append("\\\"")
-        case UInt8(ascii: "\\"): output.append("\\\\")
-        case 0x08: output.append("\\b")
-        case 0x09: output.append("\\t")
-        case 0x0A: output.append("\\n")
-        case 0x0C: output.append("\\f")
-        case 0x0D: output.append("\\r")
-        default:
-            output.append("\\u00")
-            output.append(upperHexDigit(byte >> 4))
-            output.append(upperHexDigit(byte & 15))
+    /// - Returns: behind the last byte read, and behind the last one written.
+    @inline(__always)
+    private static func escape(
+        _ first: UnsafePointer<UInt8>, until stop: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>,
+        to start: UnsafeMutablePointer<UInt8>
+    ) -> (UnsafePointer<UInt8>, UnsafeMutablePointer<UInt8>) {
+        var cursor = first
+        var target = start
+        while cursor < stop {
+            var special: UInt64 = 0
+            while end - cursor >= 8, cursor < stop {
+                let word = UnsafeRawPointer(cursor).loadUnaligned(as: UInt64.self)
+                UnsafeMutableRawPointer(target).storeBytes(of: word, as: UInt64.self)
+                special = JSONReader.specialBytes(UInt64(littleEndian: word))
+                if special != 0 { break }
+                cursor += 8
+                target += 8
+            }
+            if special != 0 {
+                cursor += special.trailingZeroBitCount >> 3
+                target += special.trailingZeroBitCount >> 3
+            } else if cursor >= stop {
+                break
+            }
+            let byte = cursor.pointee
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+                target[0] = UInt8(ascii: "\\")
+                target[1] = byte
+                target += 2
+                cursor += 1
+            } else if byte &- 0x20 < 0x60 {
+                target[0] = byte
+                target += 1
+                cursor += 1
+            } else if byte < 0x20 {
+                target += storeEscape(byte, at: target)
+                cursor += 1
+            } else {
+                let (read, written) = copySequence(cursor, end, to: target)
+                cursor += read
+                target += written
+            }
         }
+        return (cursor, target)
+    }
+
+    /// Copies one well-formed UTF-8 sequence, or U+FFFD in place of an ill-formed one.
+    private static func copySequence(
+        _ cursor: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, to target: UnsafeMutablePointer<UInt8>
+    ) -> (read: Int, written: Int) {
+        let step = utf8Step(cursor, end)
+        guard step > 0 else { return (-step, storeUTF8(0xFFFD, at: target)) }
+        for position in 0..<step { target[position] = cursor[position] }
+        return (step, step)
+    }
+
+    /// - Parameter byte: a control character.
+    private static func storeEscape(_ byte: UInt8, at target: UnsafeMutablePointer<UInt8>) -> Int {
+        target[0] = UInt8(ascii: "\\")
+        switch byte {
+        case 0x08: target[1] = UInt8(ascii: "b")
+        case 0x09: target[1] = UInt8(ascii: "t")
+        case 0x0A: target[1] = UInt8(ascii: "n")
+        case 0x0C: target[1] = UInt8(ascii: "f")
+        case 0x0D: target[1] = UInt8(ascii: "r")
+        default:
+            target[1] = UInt8(ascii: "u")
+            target[2] = UInt8(ascii: "0")
+            target[3] = UInt8(ascii: "0")
+            target[4] = upperHexDigit(byte >> 4)
+            target[5] = upperHexDigit(byte & 15)
+            return 6
+        }
+        return 2
     }
 }
 

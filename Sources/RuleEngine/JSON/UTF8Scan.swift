@@ -1,8 +1,8 @@
 /// One step over UTF-8 text whose next byte is not ASCII.
 ///
 /// - Parameter cursor: points to a byte of 0x80 or more, before `end`.
-/// - Returns: the length of a well-formed sequence, 2 to 4; or, when it is ill-formed, the negative number of bytes that
-///   one U+FFFD stands for (the maximal part of a well-formed sequence). [Unicode §3.9, table 3-7]
+/// - Returns: the length of a well-formed sequence, 2 to 4; or, when it is ill-formed, the negative number of bytes
+///   that one U+FFFD stands for (the maximal part of a well-formed sequence). [Unicode §3.9, table 3-7]
 @inline(__always)
 func utf8Step(_ cursor: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> Int {
     let lead = cursor[0]

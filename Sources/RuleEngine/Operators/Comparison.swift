@@ -1,5 +1,5 @@
-internal import Buffers
 import BigInt
+internal import Buffers
 import Topics
 
 package enum ComparisonOperator: Sendable {
@@ -63,7 +63,8 @@ extension Operators {
 
     private static func matchesTopic(_ topic: Value, _ filter: Value) throws(EvaluationError) -> Bool {
         guard topic.isText, filter.isText else {
-            throw .badArgument(function: "=~", reason: "takes a topic and a filter, not \(topic.kind) and \(filter.kind)")
+            throw .badArgument(
+                function: "=~", reason: "takes a topic and a filter, not \(topic.kind) and \(filter.kind)")
         }
         return TopicSyntax.matches(filter: filter.bytes, topic: topic.bytes)
     }

@@ -1,5 +1,5 @@
-internal import Buffers
 import BigInt
+internal import Buffers
 
 /// The arithmetic operators. Integers never overflow, they grow; floats that would, raise. [EMQX rule-sql: operators]
 package enum Operators {

@@ -1,7 +1,7 @@
 package import Buffers
 
-/// A date and time pattern, compiled once: `%Y %m %d %H %M %S`, `%j` (day of the year), `%L` (milliseconds), `%s` (seconds since 1970),
-/// `%z` (`+hhmm`) and `%%`; all else stands for itself.
+/// A date and time pattern, compiled once: `%Y %m %d %H %M %S`, `%j` (day of the year), `%L` (milliseconds), `%s`
+/// (seconds since 1970), `%z` (`+hhmm`) and `%%`; all else stands for itself.
 package struct DatePattern: Sendable {
     private enum Part: Sendable {
         case literal(UInt8)
@@ -50,7 +50,9 @@ package struct DatePattern: Sendable {
         }
     }
 
-    private func append(_ field: UInt8, _ time: CivilTime, _ milliseconds: Int64, _ offset: Int, to output: OutputBuffer) {
+    private func append(
+        _ field: UInt8, _ time: CivilTime, _ milliseconds: Int64, _ offset: Int, to output: OutputBuffer
+    ) {
         switch field {
         case UInt8(ascii: "Y"): append(time.year, width: 4, to: output)
         case UInt8(ascii: "m"): append(time.month, width: 2, to: output)

@@ -45,7 +45,8 @@ package struct HTTPStatusSet: Sendable, Equatable {
 
     /// - Parameter text: `429` or `5xx`; nil for anything else.
     package static func range(_ text: String) -> ClosedRange<Int>? {
-        if text.count == 3, text.hasSuffix("xx"), let hundred = text.first?.wholeNumberValue, (1...5).contains(hundred) {
+        if text.count == 3, text.hasSuffix("xx"), let hundred = text.first?.wholeNumberValue, (1...5).contains(hundred)
+        {
             return hundred * 100...hundred * 100 + 99
         }
         guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let status = Int(text), (100...599).contains(status)

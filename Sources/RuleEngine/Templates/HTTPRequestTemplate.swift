@@ -114,8 +114,8 @@ package struct HTTPRequestTemplate: Sendable {
 extension HTTPRequestTemplate {
     /// The request for a row.
     ///
-    /// - Throws: ``EvaluationError/badArgument(function:reason:)`` when the rendered method is none that is allowed or a
-    ///   rendered header name is none.
+    /// - Throws: ``EvaluationError/badArgument(function:reason:)`` when the rendered method is none that is allowed or
+    ///   a rendered header name is none.
     package func request(row: Value, context: TemplateContext) throws(EvaluationError) -> HTTPRequest {
         let method = try renderedMethod(row, context)
         return HTTPRequest(

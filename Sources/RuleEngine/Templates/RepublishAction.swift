@@ -177,7 +177,8 @@ extension RepublishAction {
 
     private func qualityOfService(_ row: Value, _ context: TemplateContext) throws(EvaluationError) -> UInt8 {
         let value = try self.value(qos, row, context)
-        let number = value.kind == .string ? NumberText.integer(value.bytes) : value.kind == .integer ? value.integer : nil
+        let number =
+            value.kind == .string ? NumberText.integer(value.bytes) : value.kind == .integer ? value.integer : nil
         if value.isUndefined { return 0 }
         guard let number, number >= 0, number <= 2 else {
             throw .badArgument(function: "republish", reason: "the rendered qos is not 0, 1 or 2")
@@ -203,11 +204,12 @@ extension RepublishAction {
 // Properties.
 extension RepublishAction {
     private typealias Pair = (name: Bytes, value: Bytes)
+    private typealias Pairs = UnsafeBufferPointer<Pair>
 
     /// Differs from EMQX: those of the event keep names that occur more than once.
     private func userProperties(
         _ row: Value, _ event: RepublishEvent, _ context: TemplateContext
-    ) throws(EvaluationError) -> UnsafeBufferPointer<Pair> {
+    ) throws(EvaluationError) -> Pairs {
         switch userProperties {
         case .ofEvent:
             let pairs = event.publishProperties.member(Value.string("User-Property-Pairs").bytes)
@@ -218,21 +220,24 @@ extension RepublishAction {
         }
     }
 
-    private func members(_ object: Value, _ context: TemplateContext) throws(EvaluationError) -> UnsafeBufferPointer<Pair> {
+    private func members(_ object: Value, _ context: TemplateContext) throws(EvaluationError) -> Pairs {
         let members = object.members
         let pairs = try storage(members.count, context)
         for index in 0..<members.count {
-            pairs[index] = (members[index].key, try members[index].value.text(in: context.arena, charlists: .unicode).bytes)
+            pairs[index] = (
+                members[index].key, try members[index].value.text(in: context.arena, charlists: .unicode).bytes
+            )
         }
         return UnsafeBufferPointer(pairs)
     }
 
-    private func pairs(_ array: Value, _ context: TemplateContext) throws(EvaluationError) -> UnsafeBufferPointer<Pair> {
+    private func pairs(_ array: Value, _ context: TemplateContext) throws(EvaluationError) -> Pairs {
         let elements = array.elements
         let pairs = try storage(elements.count, context)
         for index in 0..<elements.count {
             let key = try elements[index].member(Value.string("key").bytes).text(in: context.arena, charlists: .unicode)
-            let value = try elements[index].member(Value.string("value").bytes).text(in: context.arena, charlists: .unicode)
+            let value = try elements[index].member(Value.string("value").bytes).text(
+                in: context.arena, charlists: .unicode)
             pairs[index] = (key.bytes, value.bytes)
         }
         return UnsafeBufferPointer(pairs)
@@ -241,7 +246,8 @@ extension RepublishAction {
     private func storage(
         _ count: Int, _ context: TemplateContext
     ) throws(EvaluationError) -> UnsafeMutableBufferPointer<Pair> {
-        let memory = try context.arena.allocate(byteCount: count * MemoryLayout<Pair>.stride, alignment: MemoryLayout<Pair>.alignment)
+        let memory = try context.arena.allocate(
+            byteCount: count * MemoryLayout<Pair>.stride, alignment: MemoryLayout<Pair>.alignment)
         return UnsafeMutableBufferPointer(start: memory.bindMemory(to: Pair.self, capacity: count), count: count)
     }
 
@@ -253,7 +259,9 @@ extension RepublishAction {
         let text = try template.bytes(row: row, context: context)
         switch property {
         case .payloadFormatIndicator:
-            if let number = NumberText.integer(text), number == 0 || number == 1 { message.payloadFormatIndicator = UInt8(number) }
+            if let number = NumberText.integer(text), number == 0 || number == 1 {
+                message.payloadFormatIndicator = UInt8(number)
+            }
         case .messageExpiryInterval:
             message.messageExpiryInterval = NumberText.integer(text).flatMap { UInt32(exactly: $0) }
         case .contentType: message.contentType = text

@@ -60,6 +60,8 @@ private struct Rendering {
                 guard escaping.coversLiterals else { continue }
             } else {
                 try append(part, to: output)
+                // A pattern is the author's: its slashes are directories.
+                if part.kind == .date, escaping == .fileName { continue }
             }
             try escaping.apply(to: output, from: mark, in: context.arena)
         }
@@ -71,7 +73,8 @@ private struct Rendering {
         let value = try self.value(part)
         guard value.isUndefined || value.kind == .null, part.defaultStart >= 0 else { return value }
         return try template.pool.withUnsafeBufferPointer { (pool) throws(EvaluationError) in
-            let text = Bytes(UnsafeBufferPointer(rebasing: pool[part.defaultStart..<part.defaultStart + part.defaultCount]))
+            let text = Bytes(
+                UnsafeBufferPointer(rebasing: pool[part.defaultStart..<part.defaultStart + part.defaultCount]))
             return try context.arena.string(copying: text)
         }
     }
@@ -104,9 +107,7 @@ private struct Rendering {
         switch template.missing {
         case .compat: return false
         case .strict:
-            let keys = (part.start..<part.start + part.count).map { step in
-                String(decoding: template.pool[template.steps[step].start..<template.steps[step].start + template.steps[step].count], as: UTF8.self)
-            }
+            let keys = (part.start..<part.start + part.count).map { template.key($0) }
             throw .badArgument(function: "template", reason: "${\(keys.joined(separator: "."))} has no value")
         case .empty:
             if part.filter == .json { output.append("\"\"") }

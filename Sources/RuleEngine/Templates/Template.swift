@@ -1,10 +1,10 @@
 /// Text with placeholders, compiled once and rendered for each row. [EMQX rule-sql: templates]
 ///
-/// `${name}` and `${a.b.c}` (also with a leading dot) are values of the row, `${.}` and `${}` the whole row as JSON, `${$}` a
-/// `$`; anything else is plain text, so that compiling never fails. With extensions also `${x:-default}`,
+/// `${name}` and `${a.b.c}` (also with a leading dot) are values of the row, `${.}` and `${}` the whole row as JSON,
+/// `${$}` a `$`; anything else is plain text, so that compiling never fails. With extensions also `${x:-default}`,
 /// `${json:x}`, `${url:x}`, `${base64:x}`, `${hex:x}`, `${date:%Y-%m-%d}` and `${meta.rule_id}`, `${meta.attempt}`,
-/// `${meta.delivery_id}`.
-package struct Template: Sendable {
+/// `${meta.delivery_id}`. Immutable; a class, so that a rendering counts one reference and not those of all its tables.
+package final class Template: Sendable {
     package enum Mode: Sendable {
         /// Any text.
         case string
@@ -12,6 +12,9 @@ package struct Template: Sendable {
         case payload
         /// A request's body: the empty template is an empty body.
         case body
+        /// The path of a file: literal text is a ``DatePattern`` for the event's time. Values never are, whatever they
+        /// hold; render it with ``TemplateEscaping/fileName``.
+        case filePath
     }
 
     /// One placeholder, for the check of templates against what a rule selects.
@@ -88,6 +91,7 @@ package struct Template: Sendable {
         if mode == .payload, text.isEmpty { return wholeRow }
         var parser = TemplateParser(Array(text.utf8), extensions: extensions)
         parser.parse()
+        if mode == .filePath { parser.makeLiteralsDates() }
         return Template(parser, missing)
     }
 
@@ -107,15 +111,20 @@ package struct Template: Sendable {
         self.missing = missing
     }
 
-    /// The text when it has no placeholder.
+    /// The text when it has no placeholder and no date.
     package var constant: [UInt8]? {
-        guard placeholders.isEmpty else { return nil }
+        guard parts.allSatisfy({ $0.kind == .literal }) else { return nil }
         return parts.flatMap { pool[$0.start..<$0.start + $0.count] }
     }
 
     /// Whether it is exactly one placeholder for a value or the row, whose type can be kept.
     package var isSingleValue: Bool {
         parts.count == 1 && parts[0].kind != .literal && parts[0].kind != .date && parts[0].filter == .text
+    }
+
+    /// - Parameter step: of a placeholder's path.
+    func key(_ step: Int) -> String {
+        String(decoding: pool[steps[step].start..<steps[step].start + steps[step].count], as: UTF8.self)
     }
 
     private static func group(_ parts: inout [Part], _ parser: TemplateParser, _ groups: inout [Group]) -> Int {

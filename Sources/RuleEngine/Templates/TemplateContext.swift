@@ -1,6 +1,8 @@
 internal import Buffers
 
-/// What a rendering may use besides the row. Confined to its owner's thread; the owner sets the fields before it renders.
+/// What a rendering may use besides the row.
+///
+/// Confined to its owner's thread; the owner sets the fields before it renders.
 package final class TemplateContext {
     /// Where values live that are made on the way, until its next reset.
     package let arena: Arena

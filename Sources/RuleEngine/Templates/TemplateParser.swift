@@ -30,8 +30,20 @@ struct TemplateParser {
         }
     }
 
+    /// Literal text with a percent sign becomes a date pattern.
+    mutating func makeLiteralsDates() {
+        for index in parts.indices where parts[index].kind == .literal {
+            let literal = pool[parts[index].start..<parts[index].start + parts[index].count]
+            guard literal.contains(UInt8(ascii: "%")) else { continue }
+            parts[index] = Template.Part(kind: .date, start: dates.count)
+            dates.append(DatePattern(String(decoding: literal, as: UTF8.self)))
+        }
+    }
+
     private mutating func literal(_ byte: UInt8) {
-        if let last = parts.indices.last, parts[last].kind == .literal, parts[last].start + parts[last].count == pool.count {
+        if let last = parts.indices.last, parts[last].kind == .literal,
+            parts[last].start + parts[last].count == pool.count
+        {
             parts[last].count += 1
         } else {
             parts.append(Template.Part(kind: .literal, start: pool.count, count: 1))

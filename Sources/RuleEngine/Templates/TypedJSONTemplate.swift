@@ -112,6 +112,10 @@ package struct TypedJSONTemplate: Sendable {
     }
 
     private mutating func add(_ bytes: [UInt8]) {
-        if case .literal(let before) = parts.last { parts[parts.count - 1] = .literal(before + bytes) } else { parts.append(.literal(bytes)) }
+        if case .literal(let before) = parts.last {
+            parts[parts.count - 1] = .literal(before + bytes)
+        } else {
+            parts.append(.literal(bytes))
+        }
     }
 }

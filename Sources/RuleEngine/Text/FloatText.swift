@@ -10,8 +10,8 @@ package enum FloatText {
 
     /// Fixed notation, rounded half away from zero.
     ///
-    /// Up to 18 decimals the fraction is scaled as a double before it is rounded, as Erlang does, so that the last digit
-    /// is the same one. Differs from EMQX: very large values are written, not refused.
+    /// Up to 18 decimals the fraction is scaled as a double before it is rounded, as Erlang does, so that the last
+    /// digit is the same one. Differs from EMQX: very large values are written, not refused.
     /// - Parameters:
     ///   - value: finite.
     ///   - decimals: 0 to 400.

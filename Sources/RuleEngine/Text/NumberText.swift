@@ -33,7 +33,9 @@ package enum NumberText {
     /// The double that `digits.digits[e[+-]digits]` with an optional sign spells; nil when it is anything else or
     /// infinite.
     package static func float(_ text: Bytes) -> Double? {
-        guard let number = Scan(text), number.isFloat, let magnitude = nearestDouble(number.unsigned) else { return nil }
+        guard let number = Scan(text), number.isFloat, let magnitude = nearestDouble(number.unsigned) else {
+            return nil
+        }
         return number.isNegative ? -magnitude : magnitude
     }
 

@@ -9,8 +9,8 @@ package enum Charlists: Sendable {
 }
 
 extension Value {
-    /// Appends the value as text: strings as they are, floats in fixed notation with at most 10 decimals, `undefined` and
-    /// `null` as these words, arrays and objects as JSON, but an array that is empty or holds only printable
+    /// Appends the value as text: strings as they are, floats in fixed notation with at most 10 decimals, `undefined`
+    /// and `null` as these words, arrays and objects as JSON, but an array that is empty or holds only printable
     /// characters as the text of these characters. [EMQX rule-sql: values]
     ///
     /// - Throws: ``EvaluationError/badArgument(function:reason:)`` for a bit string, also within an array or object;
@@ -41,9 +41,9 @@ extension Value {
         case .boolean: return isTrue ? .string("true") : .string("false")
         case .integer: return .string(try arena.decimal(integer))
         default:
-            let output = OutputBuffer(capacity: 64)
-            try appendText(to: output, charlists: charlists)
-            return try arena.string(copying: output.bytes)
+            arena.scratch.removeAll()
+            try appendText(to: arena.scratch, charlists: charlists)
+            return try arena.string(copying: arena.scratch.bytes)
         }
     }
 

@@ -9,6 +9,9 @@ package final class Arena {
     private var next: UnsafeMutableRawPointer
     private var end: UnsafeMutableRawPointer
     private var taken = 0
+    /// For text of a length that is not known beforehand, on its way into the arena. Who uses it calls nobody meanwhile
+    /// that might use it, too.
+    let scratch = OutputBuffer()
     /// The most bytes that one evaluation may take; beyond it ``allocate(byteCount:alignment:)`` raises.
     package let limit: Int
 

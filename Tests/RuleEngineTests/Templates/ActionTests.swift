@@ -6,7 +6,8 @@ import Testing
     func text(_ bytes: Bytes?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 
     func message(
-        _ arguments: RepublishArguments, row: String, event: RepublishEvent = RepublishEvent(), _ bench: Workbench = Workbench(), check: (RepublishedMessage?) -> Void
+        _ arguments: RepublishArguments, row: String, event: RepublishEvent = RepublishEvent(),
+        _ bench: Workbench = Workbench(), check: (RepublishedMessage?) -> Void
     ) throws {
         let action = RepublishAction(arguments, ruleID: "rule1")
         check(try action.message(row: try bench.json(row), event: event, context: TemplateContext(arena: bench.arena)))
@@ -23,7 +24,8 @@ import Testing
     @Test func `the user properties of the event are copied with their duplicates`() throws {
         let bench = Workbench()
         var event = RepublishEvent()
-        event.publishProperties = try bench.json(#"{"User-Property":{"k":"2"},"User-Property-Pairs":[{"key":"k","value":"1"},{"key":"k","value":"2"}]}"#)
+        event.publishProperties = try bench.json(
+            #"{"User-Property":{"k":"2"},"User-Property-Pairs":[{"key":"k","value":"1"},{"key":"k","value":"2"}]}"#)
         for spelling in ["${pub_props.'User-Property'}", "${.pub_props.'User-Property'}"] {
             var arguments = RepublishArguments(topic: "out")
             arguments.userProperties = spelling
@@ -50,7 +52,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [("${q}", #"{"q":3}"#), ("${q}", #"{"q":"x"}"#), ("${q}", #"{"q":-1}"#), ("${q}", #"{"q":1.0}"#), ("high", "{}")])
+    @Test(arguments: [
+        ("${q}", #"{"q":3}"#), ("${q}", #"{"q":"x"}"#), ("${q}", #"{"q":-1}"#), ("${q}", #"{"q":1.0}"#), ("high", "{}"),
+    ])
     func `a quality of service that is none raises`(qos: String, row: String) throws {
         var arguments = RepublishArguments(topic: "out")
         arguments.qos = .template(qos)
@@ -63,12 +67,17 @@ import Testing
         let row = try bench.arena.object([Member(key: try bench.bytes("t"), value: .string(try bench.bytes(topic)))])
         let action = RepublishAction(RepublishArguments(topic: "${t}"), ruleID: "r")
         let context = TemplateContext(arena: bench.arena)
-        #expect(failure { _ = try action.message(row: row, event: RepublishEvent(), context: context) }?.name == "bad_argument")
+        #expect(
+            failure { _ = try action.message(row: row, event: RepublishEvent(), context: context) }?.name
+                == "bad_argument")
     }
 
     @Test func `numeric properties that are out of range are left out`() throws {
         var arguments = RepublishArguments(topic: "out")
-        arguments.mqttProperties = [("Message-Expiry-Interval", "4294967296"), ("Payload-Format-Indicator", "2"), ("Content-Type", "${ct}"), ("Subscription-Identifier", "1")]
+        arguments.mqttProperties = [
+            ("Message-Expiry-Interval", "4294967296"), ("Payload-Format-Indicator", "2"), ("Content-Type", "${ct}"),
+            ("Subscription-Identifier", "1"),
+        ]
         try message(arguments, row: #"{"ct":"text/plain"}"#) { message in
             #expect(message?.messageExpiryInterval == nil)
             #expect(message?.payloadFormatIndicator == nil)
@@ -88,38 +97,60 @@ import Testing
         options: HTTPRequestTemplate.Options = .init(), row: String, check: (HTTPRequest) -> Void
     ) throws {
         let bench = Workbench()
-        let template = try HTTPRequestTemplate(connector: connector, action: action, method: method, body: body, options: options)
+        let template = try HTTPRequestTemplate(
+            connector: connector, action: action, method: method, body: body, options: options)
         check(try template.request(row: try bench.json(row), context: TemplateContext(arena: bench.arena)))
     }
 
     @Test(arguments: [
-        ("", "", "/"), ("", "x", "/x"), ("/", "", "/"), ("/b", "/${v}", "/b/a%2Fb%20c"), ("/b/", "/${v}?q=${v}", "/b/a%2Fb%20c?q=a%2Fb%20c"), ("/b", "?q=1", "/b?q=1"),
+        ("", "", "/"), ("", "x", "/x"), ("/", "", "/"), ("/b", "/${v}", "/b/a%2Fb%20c"),
+        ("/b/", "/${v}?q=${v}", "/b/a%2Fb%20c?q=a%2Fb%20c"), ("/b", "?q=1", "/b?q=1"),
         ("/a b", "x y", "/a%20b/x%20y"), ("b/", "/x", "/b/x"), ("/${v}", "", "/a%2Fb%20c"),
     ])
-    func `values in a path are percent-encoded, and the parts joined with one slash`(base: String, path: String, expected: String) throws {
-        try request(HTTPRequestParts(path: base), HTTPRequestParts(path: path), row: #"{"v":"a/b c"}"#) { #expect(text($0.target) == expected) }
+    func `values in a path are percent-encoded, and the parts joined with one slash`(
+        base: String, path: String, expected: String
+    ) throws {
+        try request(HTTPRequestParts(path: base), HTTPRequestParts(path: path), row: #"{"v":"a/b c"}"#) {
+            #expect(text($0.target) == expected)
+        }
     }
 
     @Test func `as in EMQX values go into the path as they are, but cannot break the request line`() throws {
-        try request(HTTPRequestParts(path: "/b"), HTTPRequestParts(path: "${v}"), options: .emqx, row: #"{"v":"a/b c\r\nX: y"}"#) {
+        try request(
+            HTTPRequestParts(path: "/b"), HTTPRequestParts(path: "${v}"), options: .emqx, row: #"{"v":"a/b c\r\nX: y"}"#
+        ) {
             #expect(text($0.target) == "/b/a/b%20c%0D%0AX:%20y")
         }
     }
 
     @Test func `headers of the action override those of the connector, and cannot carry line breaks`() throws {
         try request(
-            HTTPRequestParts(headers: [("accept", "*/*"), ("x-id", "${v}")]), HTTPRequestParts(headers: [("x-id", "own-${v}"), ("X-ID", "1")]),
+            HTTPRequestParts(headers: [("accept", "*/*"), ("x-id", "${v}")]),
+            HTTPRequestParts(headers: [("x-id", "own-${v}"), ("X-ID", "1")]),
             row: #"{"v":"a\r\nb"}"#
         ) { request in
-            #expect(request.headers.map { [text($0.name), text($0.value)] } == [["accept", "*/*"], ["x-id", "own-a  b"], ["X-ID", "1"]])
+            #expect(
+                request.headers.map { [text($0.name), text($0.value)] } == [
+                    ["accept", "*/*"], ["x-id", "own-a  b"], ["X-ID", "1"],
+                ])
         }
-        #expect(failure { try request(HTTPRequestParts(), HTTPRequestParts(headers: [("x ${v}", "1")]), row: #"{"v":"a"}"#) { _ in } }?.name == "bad_argument")
+        #expect(
+            failure {
+                try request(HTTPRequestParts(), HTTPRequestParts(headers: [("x ${v}", "1")]), row: #"{"v":"a"}"#) { _ in
+                }
+            }?.name == "bad_argument")
     }
 
-    @Test(arguments: [("${m}", "PATCH", "patch"), ("${m}", "Post", nil), ("${m}", "trace", nil), ("put", "", "put")] as [(String, String, String?)])
+    @Test(
+        arguments: [("${m}", "PATCH", "patch"), ("${m}", "Post", nil), ("${m}", "trace", nil), ("put", "", "put")]
+            as [(String, String, String?)])
     func `the rendered method must be one that is allowed`(method: String, value: String, expected: String?) throws {
         var actual: String?
-        _ = failure { try request(HTTPRequestParts(), HTTPRequestParts(), method: method, row: "{\"m\":\"\(value)\"}") { actual = $0.method.rawValue } }
+        _ = failure {
+            try request(HTTPRequestParts(), HTTPRequestParts(), method: method, row: "{\"m\":\"\(value)\"}") {
+                actual = $0.method.rawValue
+            }
+        }
         #expect(actual == expected)
     }
 
@@ -127,17 +158,24 @@ import Testing
         let row = #"{"a":"x\"y","n":1}"#
         try request(HTTPRequestParts(), HTTPRequestParts(), row: row) { #expect(text($0.body) == row) }
         try request(HTTPRequestParts(), HTTPRequestParts(), body: .text(""), row: row) { #expect(text($0.body) == "") }
-        try request(HTTPRequestParts(), HTTPRequestParts(), body: .json(.object([("a", .template("${a}")), ("n", .template("${n}"))])), row: row) {
+        try request(
+            HTTPRequestParts(), HTTPRequestParts(),
+            body: .json(.object([("a", .template("${a}")), ("n", .template("${n}"))])), row: row
+        ) {
             #expect(text($0.body) == row)
         }
-        try request(HTTPRequestParts(), HTTPRequestParts(), method: "get", body: .text("b"), row: row) { #expect($0.body == nil) }
+        try request(HTTPRequestParts(), HTTPRequestParts(), method: "get", body: .text("b"), row: row) {
+            #expect($0.body == nil)
+        }
     }
 
     @Test func `our own policy tries again what may pass, and waits where credentials fail`() {
         var policy = HTTPRetryPolicy()
         let expected: [(Int, HTTPOutcome)] = [
-            (200, .success), (299, .success), (301, .unrecoverable), (400, .unrecoverable), (401, .unauthorized), (403, .unauthorized), (404, .unrecoverable),
-            (408, .recoverable), (425, .recoverable), (429, .recoverable), (500, .recoverable), (502, .recoverable), (503, .recoverable), (504, .recoverable),
+            (200, .success), (299, .success), (301, .unrecoverable), (400, .unrecoverable), (401, .unauthorized),
+            (403, .unauthorized), (404, .unrecoverable),
+            (408, .recoverable), (425, .recoverable), (429, .recoverable), (500, .recoverable), (502, .recoverable),
+            (503, .recoverable), (504, .recoverable),
         ]
         for (status, outcome) in expected { #expect(policy.outcome(of: .status(status)) == outcome, "\(status)") }
         #expect(policy.outcome(of: .failure(.other("tls_alert"))) == .recoverable)
@@ -151,7 +189,11 @@ import Testing
         #expect(policy.outcome(of: .status(403)) == .recoverable)
     }
 
-    @Test(arguments: [("2xx", 200...299), ("429", 429...429), ("6xx", nil), ("0xx", nil), ("42", nil), ("+42", nil), ("abc", nil), ("", nil), ("600", nil)] as [(String, ClosedRange<Int>?)])
+    @Test(
+        arguments: [
+            ("2xx", 200...299), ("429", 429...429), ("6xx", nil), ("0xx", nil), ("42", nil), ("+42", nil), ("abc", nil),
+            ("", nil), ("600", nil),
+        ] as [(String, ClosedRange<Int>?)])
     func `statuses are written one by one or by hundreds`(text: String, expected: ClosedRange<Int>?) {
         #expect(HTTPStatusSet.range(text) == expected)
     }

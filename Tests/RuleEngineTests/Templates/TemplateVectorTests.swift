@@ -47,11 +47,14 @@ import Testing
             guard vector.at("http").isPresent else { return nil }
             let action = vector.at("http").at("action")
             let template = try HTTPRequestTemplate(
-                connector: parts(vector.at("http").at("connector")), action: parts(action), method: action.at("method").string,
+                connector: parts(vector.at("http").at("connector")), action: parts(action),
+                method: action.at("method").string,
                 body: action.at("body").isPresent ? .text(action.at("body").string) : .row, options: .emqx)
             let row = try bench.material(vector.at("row"))
             var request: HTTPRequest?
-            let error = failure { request = try template.request(row: row, context: TemplateContext(arena: bench.arena)) }
+            let error = failure {
+                request = try template.request(row: row, context: TemplateContext(arena: bench.arena))
+            }
             if vector.at("expect").at("error").isPresent { return error == nil ? "gave a request" : "" }
             guard let request else { return "raised \(String(describing: error))" }
             return try difference(request, vector.at("expect").at("request"), bench)
@@ -128,7 +131,9 @@ extension TemplateVectorTests {
         ]
         for (name, value) in values {
             let wanted = properties.at(name)
-            if value != (wanted.isPresent ? try bench.text(wanted) : nil) { return "\(name) \(String(describing: value))" }
+            if value != (wanted.isPresent ? try bench.text(wanted) : nil) {
+                return "\(name) \(String(describing: value))"
+            }
         }
         return ""
     }

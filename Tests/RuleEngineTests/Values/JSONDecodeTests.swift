@@ -4,8 +4,10 @@ import Testing
 
 @Suite struct JSONDecodeTests {
     static let accepted: [(String, String)] = [
-        ("1", "1"), ("-0", "0"), ("-0.0", "-0.0"), ("1.0", "1.0"), ("1e3", "1000.0"), ("1E+2", "100.0"), ("1e-2", "0.01"),
-        ("0", "0"), ("0.5", "0.5"), ("-1", "-1"), ("1e-400", "0.0"), ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("1", "1"), ("-0", "0"), ("-0.0", "-0.0"), ("1.0", "1.0"), ("1e3", "1000.0"), ("1E+2", "100.0"),
+        ("1e-2", "0.01"),
+        ("0", "0"), ("0.5", "0.5"), ("-1", "-1"), ("1e-400", "0.0"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
         ("9223372036854775807", "9223372036854775807"), ("9223372036854775808", "9223372036854775808"),
         ("-9223372036854775808", "-9223372036854775808"), ("-9223372036854775809", "-9223372036854775809"),
         ("100000000000000000000000.0", "1e+23"), ("1.7976931348623157e308", "1.7976931348623157e+308"),
@@ -13,27 +15,38 @@ import Testing
         ("0.30000000000000004", "0.30000000000000004"), ("123456789012345678.5", "123456789012345680.0"),
         ("9007199254740993.0", "9007199254740992.0"), ("1.00000000000000011102230246251565404", "1.0"),
         ("0.000000000000000000000000000000000000001", "1e-39"), ("0e999999999", "0.0"), ("0.0e400", "0.0"),
-        ("true", "true"), ("false", "false"), ("null", "null"), (" \t\r\n1 \n", "1"), ("\"\"", "\"\""), ("\"abc\"", "\"abc\""),
+        ("true", "true"), ("false", "false"), ("null", "null"), (" \t\r\n1 \n", "1"), ("\"\"", "\"\""),
+        ("\"abc\"", "\"abc\""),
         (#""\"\\\/\b\f\n\r\t""#, #""\"\\/\b\f\n\r\t""#), (#""\u00e9\u4e2d""#, "\"é中\""), (#""\ud83d\udc38""#, "\"🐸\""),
         (#""\uD83D\uDC38x""#, "\"🐸x\""), (#""\u0000""#, #""\u0000""#), (#""\u001F\u007f""#, "\"\\u001F\u{7f}\""),
-        ("\"你好é🐸\"", "\"你好é🐸\""), ("[]", "[]"), ("[ ]", "[]"), ("{}", "{}"), ("{ }", "{}"), ("[1,2.0,\"x\"]", "[1,2.0,\"x\"]"),
-        ("[1 , [2 ,{ \"a\" : 3 }]]", "[1,[2,{\"a\":3}]]"), ("{\"b\":1,\"a\":2}", "{\"a\":2,\"b\":1}"), ("{\"a\":1,\"a\":2}", "{\"a\":2}"),
-        ("{\"a\":1,\"b\":0,\"\\u0061\":3}", "{\"a\":3,\"b\":0}"), ("{\"\":0}", "{\"\":0}"), ("{\"aa\":1,\"a\":2}", "{\"a\":2,\"aa\":1}"),
+        ("\"你好é🐸\"", "\"你好é🐸\""), ("[]", "[]"), ("[ ]", "[]"), ("{}", "{}"), ("{ }", "{}"),
+        ("[1,2.0,\"x\"]", "[1,2.0,\"x\"]"),
+        ("[1 , [2 ,{ \"a\" : 3 }]]", "[1,[2,{\"a\":3}]]"), ("{\"b\":1,\"a\":2}", "{\"a\":2,\"b\":1}"),
+        ("{\"a\":1,\"a\":2}", "{\"a\":2}"),
+        ("{\"a\":1,\"b\":0,\"\\u0061\":3}", "{\"a\":3,\"b\":0}"), ("{\"\":0}", "{\"\":0}"),
+        ("{\"aa\":1,\"a\":2}", "{\"a\":2,\"aa\":1}"),
         ("[[],{},[{}]]", "[[],{},[{}]]"), ("\"a/b\"", "\"a/b\""), ("[null,true]", "[null,true]"),
     ]
 
     @Test(arguments: accepted)
-    func `JSON text is read, and written without white space and with sorted keys [RFC 8259]`(text: String, expected: String) throws {
+    func `JSON text is read, and written without white space and with sorted keys [RFC 8259]`(
+        text: String, expected: String
+    ) throws {
         let bench = Workbench()
         #expect(try bench.encoded(try bench.json(text)) == expected)
     }
 
     static let rejected: [String] = [
-        "", " ", "x", "1 2", "{\"a\":1}x", "[1,2", "[1,]", "[,1]", "[1 2]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}",
-        "{'a':1}", "{\"a\":1 \"b\":2}", "{1:2}", "{\"a\" 1}", "]", "}", "[}", "{]", "\"", "\"abc", "\"a\nb\"", "\"a\tb\"", "\"\u{1f}\"",
-        "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud83d\"", "\"\\ud83dx\"", "\"\\ud83d\\n\"", "\"\\ud83d\\u0041\"", "\"\\udc38\"",
-        "\"\\", "\"\\u\"", "01", "-01", "1.", ".5", "+1", "-", "1e", "1e+", "1.e3", "0x10", "1e400", "-1e400", "NaN", "Infinity",
-        "-Infinity", "tru", "truex", "True", "nul", "fals", "// c\n1", "/* c */1", "1//c", "\u{feff}1", "undefined", "[1]]", "{}{}",
+        "", " ", "x", "1 2", "{\"a\":1}x", "[1,2", "[1,]", "[,1]", "[1 2]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
+        "{a:1}",
+        "{'a':1}", "{\"a\":1 \"b\":2}", "{1:2}", "{\"a\" 1}", "]", "}", "[}", "{]", "\"", "\"abc", "\"a\nb\"",
+        "\"a\tb\"", "\"\u{1f}\"",
+        "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud83d\"", "\"\\ud83dx\"", "\"\\ud83d\\n\"", "\"\\ud83d\\u0041\"",
+        "\"\\udc38\"",
+        "\"\\", "\"\\u\"", "01", "-01", "1.", ".5", "+1", "-", "1e", "1e+", "1.e3", "0x10", "1e400", "-1e400", "NaN",
+        "Infinity",
+        "-Infinity", "tru", "truex", "True", "nul", "fals", "// c\n1", "/* c */1", "1//c", "\u{feff}1", "undefined",
+        "[1]]", "{}{}",
         "\u{a0}1", "1\u{0}", "[\"a\":1]", "{\"a\":1]", "1.5.5", "1e5e5", "--1", "[1e400]", "{\"a\":1e999}",
     ]
 
@@ -50,11 +63,14 @@ import Testing
         // The scan for paths refuses the same texts.
         var slots = [JSONSlot()]
         let paths = JSONPathSet([[.key("a")]])
-        #expect(failure { try slots.withUnsafeMutableBufferPointer { try paths.read(bytes, into: $0, in: bench.arena) } } != nil)
+        #expect(
+            failure { try slots.withUnsafeMutableBufferPointer { try paths.read(bytes, into: $0, in: bench.arena) } }
+                != nil)
     }
 
     static let offsets: [(String, Int)] = [
-        ("{\"a\":x}", 5), ("[1,2", 4), ("{\"a\":1}x", 7), ("[1,]", 3), ("\"a\nb\"", 2), ("tru", 0), ("nulx", 3), ("01", 1), ("[1e400]", 1),
+        ("{\"a\":x}", 5), ("[1,2", 4), ("{\"a\":1}x", 7), ("[1,]", 3), ("\"a\nb\"", 2), ("tru", 0), ("nulx", 3),
+        ("01", 1), ("[1e400]", 1),
     ]
 
     @Test(arguments: offsets)
@@ -64,8 +80,10 @@ import Testing
     }
 
     static let illFormed: [[UInt8]] = [
-        [0x80], [0xFF], [0xC0, 0x80], [0xC1, 0xBF], [0xC3], [0xC3, 0x28], [0xE0, 0x80, 0x80], [0xE0, 0x9F, 0xBF], [0xED, 0xA0, 0x80],
-        [0xE4, 0xB8], [0xF0, 0x80, 0x80, 0x80], [0xF0, 0x9F, 0x90], [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80],
+        [0x80], [0xFF], [0xC0, 0x80], [0xC1, 0xBF], [0xC3], [0xC3, 0x28], [0xE0, 0x80, 0x80], [0xE0, 0x9F, 0xBF],
+        [0xED, 0xA0, 0x80],
+        [0xE4, 0xB8], [0xF0, 0x80, 0x80, 0x80], [0xF0, 0x9F, 0x90], [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80],
+        [0xF8, 0x88, 0x80, 0x80, 0x80],
     ]
 
     @Test(arguments: illFormed)
@@ -80,7 +98,9 @@ import Testing
 
     @Test func `nesting is limited to 64`() throws {
         let bench = Workbench()
-        func nested(_ depth: Int) -> String { String(repeating: "[", count: depth) + String(repeating: "]", count: depth) }
+        func nested(_ depth: Int) -> String {
+            String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        }
         #expect(try bench.encoded(try bench.json(nested(64))) == nested(64))
         #expect(failure { _ = try bench.json(nested(65)) } == .depthLimit)
         #expect(failure { _ = try bench.json(String(repeating: "{\"a\":", count: 100_000)) } == .depthLimit)
@@ -134,7 +154,9 @@ import Testing
             bench.arena.reset()
             var bytes: [UInt8]
             if round % 2 == 0 {
-                bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 0 }
+                bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in
+                    alphabet.randomElement(using: &random) ?? 0
+                }
             } else {
                 bytes = Array(try bench.encoded(try bench.randomValue(depth: 3, &random)).utf8)
                 for _ in 0..<Int.random(in: 1...3, using: &random) where !bytes.isEmpty {
@@ -144,7 +166,9 @@ import Testing
             let text = try bench.bytes(bytes)
             let whole = failure { _ = try JSON.decode(text, in: bench.arena) }
             var slots = [JSONSlot](repeating: JSONSlot(), count: paths.slotCount)
-            let scanned = failure { try slots.withUnsafeMutableBufferPointer { try paths.read(text, into: $0, in: bench.arena) } }
+            let scanned = failure {
+                try slots.withUnsafeMutableBufferPointer { try paths.read(text, into: $0, in: bench.arena) }
+            }
             #expect((whole == nil) == (scanned == nil), "\(String(decoding: bytes, as: UTF8.self))")
             if whole == nil {
                 let value = try JSON.decode(text, in: bench.arena)
@@ -170,7 +194,9 @@ extension Workbench {
         case 4: return .float(Double(Int.random(in: -99_999...99_999, using: &random)) / 100)
         case 5: return .string(try bytes(try randomText(&random)))
         case 6, 7:
-            let elements = try (0..<Int.random(in: 0...5, using: &random)).map { _ in try randomValue(depth: depth - 1, &random) }
+            let elements = try (0..<Int.random(in: 0...5, using: &random)).map { _ in
+                try randomValue(depth: depth - 1, &random)
+            }
             return try arena.array(elements)
         default:
             let members = try (0..<Int.random(in: 0...5, using: &random)).map { _ in
@@ -181,9 +207,13 @@ extension Workbench {
     }
 
     private func randomText(_ random: inout RandomSource) throws -> String {
-        let scalars: [Unicode.Scalar] = ["a", "b", "\"", "\\", "/", "\n", "\u{0}", "\u{1f}", "\u{7f}", "é", "中", "🐸", "\u{2028}"]
+        let scalars: [Unicode.Scalar] = [
+            "a", "b", "\"", "\\", "/", "\n", "\u{0}", "\u{1f}", "\u{7f}", "é", "中", "🐸", "\u{2028}",
+        ]
         var text = ""
-        for _ in 0..<Int.random(in: 0...4, using: &random) { text.unicodeScalars.append(scalars.randomElement(using: &random) ?? "a") }
+        for _ in 0..<Int.random(in: 0...4, using: &random) {
+            text.unicodeScalars.append(scalars.randomElement(using: &random) ?? "a")
+        }
         return text
     }
 }

@@ -5,9 +5,10 @@ import Testing
 @Suite struct JSONPathSetTests {
     /// Paths are written `a.b.1`; a number is an index.
     static func paths(_ texts: [String]) -> JSONPathSet {
-        JSONPathSet(texts.map { text in
-            text.split(separator: ".").map { step in Int(step).map { .index($0) } ?? .key(String(step)) }
-        })
+        JSONPathSet(
+            texts.map { text in
+                text.split(separator: ".").map { step in Int(step).map { .index($0) } ?? .key(String(step)) }
+            })
     }
 
     func read(_ paths: JSONPathSet, _ text: String, _ bench: Workbench, count: Int) throws -> [String] {
@@ -24,15 +25,22 @@ import Testing
         (["a", "a.b", "a.b.c"], #"{"a":{"b":{"c":1}}}"#, [#"{"b":{"c":1}}"#, #"{"c":1}"#, "1"]),
         (["a.b.c", "a", ""], #"{"a":{"b":{"c":1}}}"#, ["1", #"{"b":{"c":1}}"#, #"{"a":{"b":{"c":1}}}"#]),
         (["a", "a"], #"{"a":true}"#, ["true", "true"]),
-        (["a.1", "a.2", "a.3", "a.-1", "a.0"], #"{"a":[10,"x"]}"#, ["10", "\"x\"", "undefined", "\"x\"", "undefined"]),
+        (
+            ["a.1", "a.2", "a.3", "a.-1", "a.0"], #"{"a":[10,"x"]}"#,
+            ["10", "\"x\"", "undefined", "\"x\"", "undefined"]
+        ),
         (["a.2.k", "a.1"], #"{"a":[{"k":1},{"k":2}]}"#, ["2", #"{"k":1}"#]),
         (["1.x", "-1.x"], #"[{"x":1},{"x":2}]"#, ["1", "2"]),
         (["a.b"], #"{"a":"{\"b\":[1,2]}"}"#, ["[1,2]"]), (["a.b.c"], #"{"a":"{\"b\":\"{\\\"c\\\":7}\"}"}"#, ["7"]),
-        (["a.b"], #"{"a":"text"}"#, ["undefined"]), (["a.b"], #"{"a":1}"#, ["undefined"]), (["a.b"], #"[1]"#, ["undefined"]), (["a.1"], #"{"a":{"1":5}}"#, ["undefined"]),
+        (["a.b"], #"{"a":"text"}"#, ["undefined"]), (["a.b"], #"{"a":1}"#, ["undefined"]),
+        (["a.b"], #"[1]"#, ["undefined"]), (["a.1"], #"{"a":{"1":5}}"#, ["undefined"]),
         (["a.b"], #""{\"a\":{\"b\":3}}""#, ["3"]), (["a"], "1", ["undefined"]), (["a"], #" { "a" : [ ] } "#, ["[]"]),
-        (["a"], #"{"a":1,"a":2}"#, ["2"]), (["a.b"], #"{"a":{"b":1},"a":{"c":2}}"#, ["undefined"]), (["a.b", "a"], #"{"a":{"b":1},"a":5}"#, ["undefined", "5"]),
-        (["é"], #"{"\u00e9":1}"#, ["1"]), (["a"], #"{"b":"A","a":"x\ny"}"#, [#""x\ny""#]), (["ab", "a", "abc"], #"{"abc":3,"a":1,"ab":2}"#, ["2", "1", "3"]),
-        (["a"], #"{"a":123456789012345678901}"#, ["123456789012345678901"]), (["n", "t", "f"], #"{"n":null,"t":true,"f":false}"#, ["null", "true", "false"]),
+        (["a"], #"{"a":1,"a":2}"#, ["2"]), (["a.b"], #"{"a":{"b":1},"a":{"c":2}}"#, ["undefined"]),
+        (["a.b", "a"], #"{"a":{"b":1},"a":5}"#, ["undefined", "5"]),
+        (["é"], #"{"\u00e9":1}"#, ["1"]), (["a"], #"{"b":"A","a":"x\ny"}"#, [#""x\ny""#]),
+        (["ab", "a", "abc"], #"{"abc":3,"a":1,"ab":2}"#, ["2", "1", "3"]),
+        (["a"], #"{"a":123456789012345678901}"#, ["123456789012345678901"]),
+        (["n", "t", "f"], #"{"n":null,"t":true,"f":false}"#, ["null", "true", "false"]),
         (["nosuch"], "{}", ["undefined"]), (["nosuch"], "[]", ["undefined"]),
     ]
 
@@ -42,11 +50,15 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"a":1,"b":}"#, EvaluationError.decodeJSON(offset: 11)), (#"{"a":1}x"#, .decodeJSON(offset: 7)), (#"{"a":1,"b":[1,{"c":"\x"}]}"#, .decodeJSON(offset: 21)),
-        ("", .decodeJSON(offset: 0)), (#"{"a":1,"b":01}"#, .decodeJSON(offset: 12)), (#"{"a":1,"b":1e400}"#, .decodeJSON(offset: 11)),
+        (#"{"a":1,"b":}"#, EvaluationError.decodeJSON(offset: 11)), (#"{"a":1}x"#, .decodeJSON(offset: 7)),
+        (#"{"a":1,"b":[1,{"c":"\x"}]}"#, .decodeJSON(offset: 21)),
+        ("", .decodeJSON(offset: 0)), (#"{"a":1,"b":01}"#, .decodeJSON(offset: 12)),
+        (#"{"a":1,"b":1e400}"#, .decodeJSON(offset: 11)),
         (#"{"a":1,"b":"# + String(repeating: "[", count: 64), .depthLimit),
     ])
-    func `a fault raises although the path was found before it [EMQX rule-sql: payload]`(text: String, error: EvaluationError) throws {
+    func `a fault raises although the path was found before it [EMQX rule-sql: payload]`(
+        text: String, error: EvaluationError
+    ) throws {
         let bench = Workbench()
         let paths = Self.paths(["a"])
         #expect(failure { _ = try read(paths, text, bench, count: 1) } == error)
@@ -63,7 +75,9 @@ import Testing
         let bench = Workbench()
         let paths = Self.paths(["a"])
         var slots = [JSONSlot()]
-        try slots.withUnsafeMutableBufferPointer { try paths.read(try bench.bytes(#"{"a": [1, 2] }"#), into: $0, in: bench.arena) }
+        try slots.withUnsafeMutableBufferPointer {
+            try paths.read(try bench.bytes(#"{"a": [1, 2] }"#), into: $0, in: bench.arena)
+        }
         #expect(slots[0].slice.map { String(decoding: $0, as: UTF8.self) } == "[1, 2]")
         #expect(try slots[0].value(in: bench.arena).elements.count == 2)
         #expect(slots[0].slice == nil)
