@@ -1,3 +1,4 @@
+package import Buffers
 import Synchronization
 
 /// What an evaluation may use besides the event: memory, the clock, randomness, the node's name and state that outlives it.
@@ -18,6 +19,8 @@ package final class EvaluationContext {
     package let environment: [String: String]
     /// The event under evaluation, for the message accessors (`topic()`, `qos()`, …).
     package var event: (any EventColumns)?
+    /// Where compiled rules keep what they work on.
+    let frame: EvaluationFrame
 
     package init(
         node: String, arena: Arena = Arena(), random: RandomSource = .system,
@@ -28,6 +31,8 @@ package final class EvaluationContext {
         self.random = random
         self.store = store
         self.environment = environment
+        frame = EvaluationFrame(arena)
+        frame.context = self
     }
 }
 
@@ -44,38 +49,79 @@ package protocol EventColumns: AnyObject {
 package struct Column: Hashable, Sendable {
     package let id: Int
 
-    private static let table = Mutex<(names: [String], ids: [String: Int])>((names: [], ids: [:]))
+    private struct Table: ~Copyable {
+        var names: [(text: String, bytes: UnsafeMutableRawBufferPointer)] = []
+        var ids: [String: Int] = [:]
 
-    /// The column of that name; made at compile time of a rule, never on the message path.
-    package init(_ name: String) {
-        id = Self.table.withLock { table in
-            if let id = table.ids[name] { return id }
-            table.names.append(name)
-            table.ids[name] = table.names.count - 1
-            return table.names.count - 1
+        init() {
+            for name in Column.fixedNames { _ = number(of: name) }
+        }
+
+        mutating func number(of name: String) -> Int {
+            if let id = ids[name] { return id }
+            // Never freed: keys of rows point to it, and there are as many as rules name columns.
+            let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: name.utf8.count, alignment: 1)
+            bytes.copyBytes(from: name.utf8)
+            names.append((name, bytes))
+            ids[name] = names.count - 1
+            return names.count - 1
         }
     }
 
-    package var name: String { Self.table.withLock { $0.names[id] } }
+    private static let table = Mutex(Table())
+
+    /// The column of that name; made at compile time of a rule, never on the message path.
+    package init(_ name: String) {
+        id = Self.table.withLock { $0.number(of: name) }
+    }
+
+    @inlinable init(id: Int) { self.id = id }
+
+    package var name: String { Self.table.withLock { $0.names[id].text } }
+    /// The name in memory that stays.
+    package var nameBytes: Bytes {
+        Bytes(start: UnsafeRawPointer(bitPattern: Self.table.withLock { UInt(bitPattern: $0.names[id].bytes.baseAddress) }),
+            count: Self.table.withLock { $0.names[id].bytes.count })
+    }
 }
 
+// The columns of a publish have fixed numbers, so that an event's `switch` over them is a jump.
 extension Column {
-    package static let event = Column("event")
-    package static let timestamp = Column("timestamp")
-    package static let node = Column("node")
-    package static let id = Column("id")
-    package static let clientid = Column("clientid")
-    package static let username = Column("username")
-    package static let payload = Column("payload")
-    package static let peerhost = Column("peerhost")
-    package static let peername = Column("peername")
-    package static let topic = Column("topic")
-    package static let qos = Column("qos")
-    package static let flags = Column("flags")
-    package static let pubProps = Column("pub_props")
-    package static let publishReceivedAt = Column("publish_received_at")
-    package static let clientAttrs = Column("client_attrs")
-    package static let metadata = Column("metadata")
+    @inlinable package static var event: Column { Column(id: 0) }
+    @inlinable package static var timestamp: Column { Column(id: 1) }
+    @inlinable package static var node: Column { Column(id: 2) }
+    @inlinable package static var id: Column { Column(id: 3) }
+    @inlinable package static var clientid: Column { Column(id: 4) }
+    @inlinable package static var username: Column { Column(id: 5) }
+    @inlinable package static var payload: Column { Column(id: 6) }
+    @inlinable package static var peerhost: Column { Column(id: 7) }
+    @inlinable package static var peername: Column { Column(id: 8) }
+    @inlinable package static var topic: Column { Column(id: 9) }
+    @inlinable package static var qos: Column { Column(id: 10) }
+    @inlinable package static var flags: Column { Column(id: 11) }
+    @inlinable package static var pubProps: Column { Column(id: 12) }
+    @inlinable package static var publishReceivedAt: Column { Column(id: 13) }
+    @inlinable package static var clientAttrs: Column { Column(id: 14) }
+    @inlinable package static var metadata: Column { Column(id: 15) }
+
+    fileprivate static let fixedNames = [
+        "event",
+        "timestamp",
+        "node",
+        "id",
+        "clientid",
+        "username",
+        "payload",
+        "peerhost",
+        "peername",
+        "topic",
+        "qos",
+        "flags",
+        "pub_props",
+        "publish_received_at",
+        "client_attrs",
+        "metadata",
+    ]
 }
 
 /// A small random source that can be seeded: SplitMix64 over a state that is fresh from the system by default.

@@ -35,4 +35,21 @@ package enum EvaluationError: Error, Equatable {
         case .regexLimit: "regex_limit"
         }
     }
+
+    /// What went wrong, in one sentence without a full stop.
+    package var explanation: String {
+        switch self {
+        case .decodeJSON(let offset): "the payload is not JSON, at byte \(offset)"
+        case .badArgument(let function, let reason): "\(function): \(reason)"
+        case .arithmetic(let reason): reason
+        case .unknownFunction(let name, let arity): "there is no function \(name) of \(arity) arguments"
+        case .badCondition(let reason): reason
+        case .memoryLimit: "the evaluation takes more memory than allowed"
+        case .stepLimit: "the evaluation takes more steps than allowed"
+        case .rowLimit: "the evaluation makes more rows than allowed"
+        case .depthLimit: "values are nested deeper than allowed"
+        case .timeLimit: "the evaluation takes more time than allowed"
+        case .regexLimit: "matching the regular expression takes more steps than allowed"
+        }
+    }
 }

@@ -1,0 +1,120 @@
+import Buffers
+
+/// Turns a checked statement into closures over slots.
+///
+/// Everything whose meaning is known at this point is settled here: which slot or column a name is, which paths of the
+/// payload are read, which calls are constant, which fields can wait until WHERE has been decided.
+struct Compiler {
+    let pool: LiteralPool
+    let metadata: Value
+    /// Constant paths into the payload, each once.
+    var payloadReferences: [[Reference.Step]] = []
+    private var payloadNumbers: [String: Int] = [:]
+    var slotCount = 0
+    var uses = Uses()
+    /// Whether a function looks at the event by itself.
+    var usesEvent = false
+    var columns: Set<String> = []
+    /// Calls of literals that raise: they do so for every event.
+    var diagnostics: [Diagnostic] = []
+    /// What happens in which order, for people.
+    var order: [String] = []
+    let sql: String
+
+    init(sql: String, ruleID: String) throws(EvaluationError) {
+        self.sql = sql
+        pool = LiteralPool()
+        let id = try pool.arena.string(ruleID)
+        metadata = try pool.arena.object([Member(key: try pool.bytes("rule_id"), value: id)])
+    }
+
+    mutating func compile(_ statement: Statement) throws(EvaluationError) -> RuleProgram {
+        switch statement.body {
+        case .select(let fields):
+            return try compileSelect(fields, where: statement.condition).program
+        case .foreach(let fields, let each, let inCase):
+            return try compileForeach(fields, each, inCase, where: statement.condition).program
+        }
+    }
+
+    // MARK: SELECT
+
+    private mutating func compileSelect(_ fields: [Field], where condition: Expression?) throws(EvaluationError)
+        -> SelectProgram
+    {
+        var list = try compileFields(fields, Scope())
+        uses = Uses()
+        let test: Test? =
+            if let condition { try compileTest(condition, list.scope.overlaid(), inCase: false) } else { nil }
+        list.deferWhatCanWait(untilAfter: test == nil ? nil : uses.slots)
+        note(list, condition)
+        return SelectProgram(
+            scansFirst: list.steps.contains { $0.readsPayload },
+            eager: list.steps.filter(\.isEager).map(\.run), condition: test,
+            deferred: list.steps.filter { !$0.isEager }.map(\.run), row: list.row)
+    }
+
+    private mutating func note(_ list: FieldList, _ condition: Expression?) {
+        for step in list.steps where step.isEager { order.append(step.text) }
+        if let condition { order.append("WHERE " + text(condition.span)) }
+        for step in list.steps where !step.isEager { order.append(step.text) }
+    }
+
+    // MARK: FOREACH
+
+    private mutating func compileForeach(
+        _ fields: [Field], _ each: [Field]?, _ inCase: Expression?, where condition: Expression?
+    ) throws(EvaluationError) -> ForeachProgram {
+        let list = try compileFields(fields, Scope())
+        let collection = list.steps[list.steps.count - 1]
+        var isPayload = false
+        if case .expression(let last) = fields[fields.count - 1].value, case .reference(let reference) = last.kind {
+            let isColumn = fields.dropLast().allSatisfy { $0.alias?.name != "payload" }
+            isPayload = isColumn && reference.name == "payload" && reference.steps.isEmpty
+        }
+        for step in list.steps { order.append(step.text) }
+        var scope = list.scope.overlaid()
+        let test: Test? = if let condition { try compileTest(condition, scope, inCase: false) } else { nil }
+        if let condition { order.append("WHERE " + text(condition.span)) }
+        // The element hides the collection of the same name, or whatever is called `item`.
+        let alias = fields[fields.count - 1].alias
+        let element = newSlot()
+        scope.overlay[alias?.name ?? "item"] = element
+        order.append("for each element as `\(alias?.name ?? "item")`")
+        let keep: Test? = if let inCase { try compileTest(inCase, scope, inCase: false) } else { nil }
+        if let inCase { order.append("INCASE " + text(inCase.span)) }
+        var rowScope = Scope(overlay: scope.overlay)
+        let row: FieldList
+        if let each {
+            row = try compileFields(each, rowScope)
+        } else {
+            rowScope.row = [:]
+            row = try compileFields([Field(value: .all, alias: nil, span: 0..<0)], rowScope)
+        }
+        for step in row.steps { order.append(each == nil ? "all columns" : step.text) }
+        return ForeachProgram(
+            fields: list.steps.map(\.run), collection: collection.result, decodesPayload: isPayload, condition: test,
+            element: element,
+            inCase: keep, each: row.steps.map(\.run), row: row.row)
+    }
+
+    // MARK: services
+
+    mutating func newSlot() -> Int {
+        slotCount += 1
+        return slotCount - 1
+    }
+
+    func text(_ span: Range<Int>) -> String {
+        String(decoding: Array(sql.utf8)[span], as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(
+            separator: " ")
+    }
+
+    mutating func payloadNumber(_ steps: [Reference.Step]) -> Int {
+        let name = steps.map(\.description).joined()
+        if let known = payloadNumbers[name] { return known }
+        payloadNumbers[name] = payloadReferences.count
+        payloadReferences.append(steps)
+        return payloadReferences.count - 1
+    }
+}

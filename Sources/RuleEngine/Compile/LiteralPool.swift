@@ -1,0 +1,33 @@
+import Buffers
+
+/// Memory for what a compiled rule refers to: literals, keys, results of folded calls.
+///
+/// Filled while the rule is compiled and unchanged afterwards, so that any thread may read it.
+// Owner: the compiler until the rule is made, nobody (immutable) from then on.
+final class LiteralPool: @unchecked Sendable {
+    /// For calls that are made at compile time; its arena is the pool's memory.
+    let context: EvaluationContext
+    private var interned: [[UInt8]: Bytes] = [:]
+
+    init() {
+        context = EvaluationContext(node: "", arena: Arena(chunkSize: 1024))
+    }
+
+    var arena: Arena { context.arena }
+
+    func bytes(_ text: String) throws(EvaluationError) -> Bytes {
+        let key = Array(text.utf8)
+        if let known = interned[key] { return known }
+        let copy = try arena.string(text).bytes
+        interned[key] = copy
+        return copy
+    }
+
+    func value(_ stored: StoredValue) throws(EvaluationError) -> Value { try stored.value(in: arena) }
+
+    func buffer<T: BitwiseCopyable>(_ items: [T]) throws(EvaluationError) -> UnsafeBufferPointer<T> {
+        let copy = try arena.allocate(T.self, count: items.count)
+        _ = copy.initialize(from: items)
+        return UnsafeBufferPointer(copy)
+    }
+}

@@ -1,0 +1,54 @@
+import Buffers
+import Topics
+
+/// One entry of FROM.
+package enum RuleTopic: Hashable, Sendable {
+    /// Publishes to topics that match.
+    case filter(String)
+    case event(EventName)
+}
+
+extension RuleTopic {
+    /// What an entry of FROM stands for, and what there is to say about it.
+    ///
+    /// Differs from EMQX: an unknown event, `$bridges/…` and wildcards over `$events/` have a meaning or a message.
+    static func resolve(_ topic: Topic) -> (topics: [RuleTopic], diagnostic: Diagnostic?) {
+        let text = topic.text
+        if text.hasPrefix("$bridges/") {
+            let problem = "`\(text)`: a rule cannot read from a bridge"
+            return (
+                [], Diagnostic(.bridgeTopic, topic.span, problem, hint: "let the bridge publish, and read its topic")
+            )
+        }
+        if text.hasPrefix("$events/") { return resolveEvent(text, topic.span) }
+        guard bytes(of: text, TopicSyntax.isFilter) else {
+            let hint = "`#` stands alone at the end, `+` stands for a whole level"
+            let problem = "`\(text)` is no valid topic filter and matches nothing"
+            return ([.filter(text)], Diagnostic(.neverMatches, topic.span, problem, hint: hint))
+        }
+        return ([.filter(text)], nil)
+    }
+
+    private static func resolveEvent(_ text: String, _ span: Range<Int>) -> (
+        topics: [RuleTopic], diagnostic: Diagnostic?
+    ) {
+        if let event = EventName.named(topic: text) { return ([.event(event)], nil) }
+        if bytes(of: text, TopicSyntax.hasWildcard), bytes(of: text, TopicSyntax.isFilter) {
+            let events = EventName.allCases.filter { event in event.topics.contains { matches(filter: text, topic: $0) }
+            }
+            if !events.isEmpty { return (events.map(RuleTopic.event), nil) }
+        }
+        let hint = Suggestion.hint(for: text, among: EventName.byTopic.keys.sorted())
+        return ([], Diagnostic(.unknownEvent, span, "there is no event `\(text)`", hint: hint))
+    }
+
+    private static func bytes(of text: String, _ check: (Bytes) -> Bool) -> Bool {
+        var text = text
+        return text.withUTF8 { check(Bytes($0)) }
+    }
+
+    /// Whether the filter takes the topic.
+    package static func matches(filter: String, topic: String) -> Bool {
+        bytes(of: filter) { filter in bytes(of: topic) { TopicSyntax.matches(filter: filter, topic: $0) } }
+    }
+}
