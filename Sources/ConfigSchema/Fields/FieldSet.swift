@@ -84,6 +84,7 @@ package struct FieldSet: Sendable {
         // A key without a value counts as absent, so that `dead_letter: null` says what it seems to say.
         if entry.value.isNull, entry.value.tag == nil { return }
         values.nodes[field.name] = entry.value
+        if entry.value.isUnresolved { return context.countSilentError() }
         values.storage[field.name] = context.under(field.name) { field.read(entry.value, &$0) }
     }
 
@@ -100,9 +101,18 @@ package struct FieldSet: Sendable {
         values.storage[field.name] = context.under(field.name) { field.readAbsent(at: node, &$0) }
     }
 
+    /// A key one level down that the word may mean, such as `parameters.max_retries`.
+    private func nearBelow(_ name: String) -> String? {
+        for field in fields {
+            guard let nested = field.nested, case let names = nested.fields.map(\.name) else { continue }
+            if let near = names.contains(name) ? name : didYouMean(name, names) { return "\(field.name).\(near)" }
+        }
+        return nil
+    }
+
     private func reportUnknown(_ entry: YAMLEntry, _ context: inout ReadContext) {
         let names = fields.filter { $0.noEffect == nil }.flatMap { [$0.name] + $0.aliases }
-        let near = didYouMean(entry.name, names) ?? didYouMean(entry.name, fields.map(\.name))
+        let near = didYouMean(entry.name, names) ?? didYouMean(entry.name, fields.map(\.name)) ?? nearBelow(entry.name)
         if entry.key.source.isVariable {
             context.report(EnvironmentOverrides.unknownVariable(entry, near))
             return

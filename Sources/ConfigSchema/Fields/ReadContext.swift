@@ -4,6 +4,9 @@ package struct ReadContext {
     /// The keys from the document's root to what is being read.
     package private(set) var path: [String] = []
 
+    /// Errors that are reported elsewhere and make a value unusable all the same.
+    private var silentErrors = 0
+
     package init(path: [String] = []) { self.path = path }
 
     package var pathText: String { path.isEmpty ? "the file" : path.joined(separator: ".") }
@@ -17,5 +20,7 @@ package struct ReadContext {
 
     package mutating func report(_ problem: ConfigProblem) { problems.append(problem) }
 
-    package var errorCount: Int { problems.reduce(0) { $0 + ($1.severity == .error ? 1 : 0) } }
+    package var errorCount: Int { problems.reduce(silentErrors) { $0 + ($1.severity == .error ? 1 : 0) } }
+
+    mutating func countSilentError() { silentErrors += 1 }
 }

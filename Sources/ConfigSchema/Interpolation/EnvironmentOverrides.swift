@@ -66,7 +66,7 @@ package enum EnvironmentOverrides {
     static func unknownVariable(_ entry: YAMLEntry, _ near: String?) -> ConfigProblem {
         let variable = entry.key.source.name
         let hint = near.map { near in
-            "did you mean \(variable.replacing(entry.name.uppercased(), with: near.uppercased(), maxReplacements: 1))?"
+            "did you mean \(variable.replacing(entry.name.uppercased(), with: near.uppercased().replacing(".", with: "__"), maxReplacements: 1))?"
         }
         return ConfigProblem(
             .unknownKey, "the variable \(variable) names no configuration key", hint: hint, in: entry.key.source,

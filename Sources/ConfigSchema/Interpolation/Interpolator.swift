@@ -32,12 +32,15 @@ package struct Interpolator: Sendable {
     }
 
     private func resolveScalar(_ text: String, _ node: inout YAMLNode, _ problems: inout [ConfigProblem]) {
-        guard text.contains("${") else { return }
+        // A text is replaced once: what stands in a variable's value is not looked at.
+        guard text.contains("${"), node.uninterpolated == nil else { return }
         var output = Output()
+        let before = problems.count
         replace(Array(text.utf8), base: 0, depth: 0, node, &output, &problems)
         guard output.replaced else { return }
         node.content = .scalar(String(decoding: output.bytes, as: UTF8.self))
         node.uninterpolated = text
+        node.isUnresolved = problems[before...].hasErrors
         node.holdsSecret = node.holdsSecret || output.isSecret
     }
 

@@ -66,4 +66,6 @@ package struct ProblemCode: Sendable, Hashable, CustomStringConvertible {
 
     /// A test that says nothing the runner can check.
     package static let badTest = ProblemCode("TEST001")
+    /// A test whose result is another than expected.
+    package static let failedTest = ProblemCode("TEST002")
 }

@@ -23,6 +23,8 @@ package struct YAMLNode: Sendable {
     package var uninterpolated: String?
     /// True when part of the text came from the environment or a file.
     package var holdsSecret = false
+    /// True when a reference in the text leads nowhere, which is reported already: the text means nothing.
+    package var isUnresolved = false
 
     package init(
         _ content: Content, style: Style, source: SourceFile, start: SourcePosition, end: SourcePosition,

@@ -1,0 +1,99 @@
+import ConfigSchema
+import RuleEngine
+
+/// `rules.<id>`. [EMQX rule_engine.rules]
+enum RuleFields {
+    enum UndefinedAs: String, Sendable, CaseIterable { case undefined, null }
+
+    static let sql = Field("sql", .nonEmptyString, .required, hotReload: true, doc: "The statement; a literal block (|) makes error columns exact.")
+    static let actions = Field("actions", .any, hotReload: true, doc: "Where the selected rows go.")
+    static let enable = Field("enable", .bool, default: true, aliases: ["enabled"], hotReload: true, doc: "Whether it runs.")
+    static let name = Field("name", .string, default: "", hotReload: true, doc: "Shown in the UI.")
+    static let description = Field("description", .string, default: "", hotReload: true, doc: "Shown in the UI.")
+    static let tags = Field("tags", .list(.string), default: [], hotReload: true, doc: "For searching.")
+    static let undefinedAs = Field(
+        "undefined_as", FieldType<UndefinedAs>.choice, default: .undefined, hotReload: true,
+        doc: "Missing values in JSON: the text \"undefined\", as in EMQX, or null.")
+    static let maximumHops = Field(
+        "max_hops", .int(1...64), default: 8, hotReload: true, doc: "How often rules may republish one message.")
+    static let metadata = Field("metadata", .any, hotReload: true, doc: "Kept for EMQX's files; the dashboard writes it.")
+
+    static let all = FieldSet(
+        "rules",
+        [
+            sql, actions, enable, name, description, tags, undefinedAs, maximumHops, metadata,
+            UnsupportedField("consume", accepts: "false"), UnsupportedField("on_error", accepts: "log"),
+            UnsupportedField("payload_encoding", accepts: "auto"), UnsupportedField("on_change"), UnsupportedField("suppress"),
+            UnsupportedField("throttle"), UnsupportedField("sample", accepts: "1", "1.0"),
+        ])
+}
+
+/// `{function: console, args: …}`.
+enum ConsoleFields {
+    static let level = Field("level", FieldType<LogSettings.Level>.choice, default: .info, doc: "Of the log line.")
+    static let format = Field("format", FieldType<ConsoleArguments.Format>.choice, default: .json, doc: "Of the row.")
+    static let all = FieldSet("console", [level, format])
+}
+
+/// `{function: republish, args: …}`. [EMQX rule-sql: republish]
+enum RepublishFields {
+    /// A literal or a template.
+    private static func argument(_ expectation: String, _ accepts: @escaping @Sendable (YAMLScalar) -> RepublishArguments.Argument?)
+        -> FieldType<RepublishArguments.Argument>
+    {
+        .scalar(expectation) { text, scalar in
+            if let literal = accepts(scalar) { return literal }
+            return text.contains("${") ? .template(text) : nil
+        }
+    }
+
+    private static let flag = argument("true, false, or a template such as \"${retain}\"") {
+        if case .bool(let value) = $0 { .boolean(value) } else { nil }
+    }
+
+    static let topic = Field("topic", .nonEmptyString, .required, hotReload: true, doc: "Template over the selected row.")
+    static let payload = Field("payload", .string, default: "${payload}", hotReload: true, doc: "Template; empty is the whole row.")
+    static let qos = Field(
+        "qos",
+        argument("0, 1, 2, or a template such as \"${qos}\"") {
+            if case .int(let value) = $0, (0...2).contains(value) { .integer(Int(value)) } else { nil }
+        }, default: .template("${qos}"), hotReload: true, doc: "0 when missing.")
+    static let retain = Field("retain", flag, default: .template("${retain}"), hotReload: true, doc: "false when missing.")
+    static let directDispatch = Field(
+        "direct_dispatch", flag, default: .boolean(false), hotReload: true, doc: "Past rules and retained messages.")
+    static let userProperties = Field(
+        "user_properties", .string, default: "${user_properties}", hotReload: true,
+        doc: "A template that gives an object; `${pub_props.'User-Property'}` copies the event's.")
+    static let properties = Field(
+        "mqtt_properties", .map(.string), default: [], hotReload: true, doc: "Templates by the properties' MQTT names.")
+    static let from = Field("from", .string, hotReload: true, doc: "Template: the sender's id; default the rule's.")
+
+    static let propertyNames = [
+        "Payload-Format-Indicator", "Message-Expiry-Interval", "Content-Type", "Response-Topic", "Correlation-Data",
+    ]
+
+    static let all = FieldSet(
+        "republish",
+        [topic, payload, qos, retain, directDispatch, userProperties, properties, from, UnsupportedField("delay", accepts: "0s", "0")]
+    ) { values, context in
+        for property in values[properties] where !propertyNames.contains(property.name) {
+            let hint = didYouMean(property.name, propertyNames).map { "did you mean \"\($0)\"?" }
+            context.report(
+                property.key.problem(.unknownKey, "a republished message has no property \"\(property.name)\"", hint: hint))
+        }
+    }
+
+    static func arguments(_ values: ConfigValues, missing: MissingPolicy, extensions: Bool) -> RepublishArguments {
+        var arguments = RepublishArguments(topic: values[topic])
+        arguments.payload = values[payload]
+        arguments.qos = values[qos]
+        arguments.retain = values[retain]
+        arguments.directDispatch = values[directDispatch]
+        arguments.userProperties = values[userProperties]
+        arguments.mqttProperties = values[properties].map { ($0.name, $0.value) }
+        arguments.from = values[from]
+        arguments.missing = missing
+        arguments.extensions = extensions
+        return arguments
+    }
+}

@@ -1,0 +1,176 @@
+import Buffers
+package import ConfigSchema
+import RuleEngine
+import Topics
+
+/// What became of one inline test.
+package struct RuleTestResult: Sendable {
+    package let rule: String
+    package let name: String
+    /// Where the test stands.
+    package let origin: DefinitionOrigin
+    /// Empty when it passed.
+    package let failures: [ConfigProblem]
+
+    package var passed: Bool { failures.isEmpty }
+}
+
+/// Runs the inline tests of rule files without a broker: nothing is sent, the clock stands, randomness has a seed.
+package struct RuleTestRunner {
+    private let sources: [SourceFile]
+    private let nodeName: String
+    /// What the files come to under an environment: tests bring their own.
+    private var loaded: [[String: String]: LoadedRules] = [:]
+
+    private init(_ sources: [SourceFile], _ nodeName: String) {
+        self.sources = sources
+        self.nodeName = nodeName
+    }
+
+    /// All tests of all rules, in the files' order.
+    ///
+    /// - Parameters:
+    ///   - filter: runs only tests whose rule or name contains it.
+    ///   - deadline: tests that would begin later fail.
+    package static func run(
+        _ sources: [SourceFile], nodeName: String = "sluice@127.0.0.1", filter: String? = nil,
+        deadline: ContinuousClock.Instant? = nil
+    ) -> [RuleTestResult] {
+        var runner = RuleTestRunner(sources, nodeName)
+        return runner.run(filter, deadline)
+    }
+
+    private mutating func run(_ filter: String?, _ deadline: ContinuousClock.Instant?) -> [RuleTestResult] {
+        let documents = RuleDocuments(sources)
+        var results: [RuleTestResult] = []
+        for object in documents.objects where object.kind == .rule {
+            for (index, node) in (object.node["tests"]?.items ?? []).enumerated() {
+                let name = node["name"]?.text ?? "\(index + 1)"
+                if let filter, !object.name.contains(filter), !name.contains(filter) { continue }
+                var failures: [ConfigProblem] = []
+                if let deadline, ContinuousClock.now > deadline {
+                    failures = [node.problem(.badTest, "the time for tests was over before this one began")]
+                } else {
+                    failures = run(object.name, node, index + 1, documents.testDefaults)
+                }
+                results.append(RuleTestResult(rule: object.name, name: name, origin: DefinitionOrigin(node), failures: failures))
+            }
+        }
+        return results
+    }
+
+    private mutating func run(_ rule: String, _ node: YAMLNode, _ number: Int, _ defaults: YAMLNode?) -> [ConfigProblem] {
+        var context = ReadContext(path: ["rules", rule, "tests", "\(number)"])
+        guard let test = RuleTestFields.read(node, number: number, defaults: defaults, &context) else { return context.problems }
+        let rules = rules(test.environment)
+        guard let definition = rules.definition.rule(rule) else {
+            return rules.broken["rule:\(rule)"] ?? [node.problem(.badTest, "the rule cannot be read")]
+        }
+        return RuleTrial(definition, rules, test, nodeName).run()
+    }
+
+    private mutating func rules(_ environment: [String: String]) -> LoadedRules {
+        if let known = loaded[environment] { return known }
+        let options = RuleFileLoader.LoadOptions(environment: Environment(variables: environment), nodeName: nodeName)
+        let rules = RuleFileLoader.load(sources, options)
+        loaded[environment] = rules
+        return rules
+    }
+}
+
+/// One test under way.
+struct RuleTrial {
+    let definition: RuleDefinition
+    let rules: LoadedRules
+    let test: RuleTestCase
+    let context: EvaluationContext
+
+    init(_ definition: RuleDefinition, _ rules: LoadedRules, _ test: RuleTestCase, _ nodeName: String) {
+        self.definition = definition
+        self.rules = rules
+        self.test = test
+        context = EvaluationContext(node: nodeName, random: RandomSource(seed: 1))
+    }
+
+    func run() -> [ConfigProblem] {
+        var seen = RuleTrialResult()
+        for input in test.inputs {
+            context.arena.reset()
+            context.nowNanoseconds = test.now + input.at
+            evaluate(input, &seen)
+        }
+        return RuleTestCheck(expect: test.expect, seen: seen).failures()
+    }
+
+    private func evaluate(_ input: RuleTestCase.Input, _ seen: inout RuleTrialResult) {
+        guard listens(to: input) else {
+            seen.passes.append(false)
+            return
+        }
+        let rows = RowList()
+        switch definition.compiled.evaluate(DictionaryEvent(input.columns), in: context, rows: rows) {
+        case .noResult: seen.passes.append(false)
+        case .failed(let error):
+            seen.passes.append(false)
+            seen.errors.append(error)
+        case .passed(let count):
+            seen.passes.append(true)
+            var renderer = RuleTrialRenderer(definition: definition, rules: rules, context: context, input: input)
+            for index in 0..<count {
+                seen.rows.append(StoredValue(rows[index]))
+                renderer.render(rows[index], &seen)
+            }
+        }
+    }
+
+    private func listens(to input: RuleTestCase.Input) -> Bool {
+        let topic: [UInt8]
+        if case .string(let bytes)? = input.columns.first(where: { $0.name == "topic" })?.value { topic = bytes } else { topic = [] }
+        // As with `rule_engine.ignore_sys_message`, whose default is true.
+        if input.event == .messagePublish, topic.starts(with: Array("$SYS/".utf8)) { return false }
+        return definition.compiled.topics.contains { entry in
+            switch entry {
+            case .event(let event): return event == input.event
+            case .filter(let filter):
+                guard input.event == .messagePublish else { return false }
+                return Array(filter.utf8).withUnsafeBytes { filter in
+                    topic.withUnsafeBytes { TopicSyntax.matches(filter: filter, topic: $0) }
+                }
+            }
+        }
+    }
+}
+
+/// What the inputs of a test came to.
+struct RuleTrialResult {
+    struct Request {
+        var action: String
+        var method: String
+        var url: String
+        var headers: [(name: String, value: String)]
+        var body: [UInt8]?
+    }
+
+    struct Message {
+        var topic: [UInt8]
+        var payload: [UInt8]
+        var qos: Int
+        var retain: Bool
+        var userProperties: [(name: [UInt8], value: [UInt8])]
+    }
+
+    struct Line {
+        var action: String
+        var text: [UInt8]
+    }
+
+    /// For each input, whether a row was selected.
+    var passes: [Bool] = []
+    var rows: [StoredValue] = []
+    var errors: [EvaluationError] = []
+    var requests: [Request] = []
+    var messages: [Message] = []
+    var lines: [Line] = []
+    /// Why actions could not be rendered, by action.
+    var unrendered: [(action: String, reason: String)] = []
+}
