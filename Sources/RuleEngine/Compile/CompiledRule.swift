@@ -11,7 +11,7 @@ package final class CompiledRule: @unchecked Sendable {
     package let topics: [RuleTopic]
     /// The paths into the payload that it reads, as written (`payload.device.id`), each once.
     package let paths: [String]
-    /// The columns that it reads by name, in ascending order; a `*` reads all.
+    /// The columns that it reads by name, in ascending order; `*` among them reads all.
     package let columns: [String]
     let payloadReferences: [[Reference.Step]]
     private let program: RuleProgram

@@ -73,6 +73,8 @@ extension Compiler {
         frame.stepsLeft = EvaluationLimits.steps
         do {
             return constant(try expression.evaluate(frame))
+        } catch .memoryLimit, .stepLimit, .timeLimit {
+            return expression
         } catch {
             diagnostics.append(
                 Diagnostic(.alwaysRaises, span, "`\(text(span))` raises for every event", hint: error.explanation))
@@ -94,7 +96,9 @@ extension Compiler {
             for index in 0..<(count + 1) { elements[index] = .integer(first + index) }
             return .array(UnsafeBufferPointer(elements))
         }
-        return fold(CompiledExpression(evaluate: evaluate), [], span)
+        let range = CompiledExpression(evaluate: evaluate)
+        let isSmall = last < first || last.subtractingReportingOverflow(first).partialValue.magnitude < 256
+        return isSmall ? fold(range, [], span) : range
     }
 
     private mutating func compileList(

@@ -162,6 +162,7 @@ extension Compiler {
     private mutating func compileStar(
         at index: Int, _ builder: inout FieldBuilder
     ) throws(EvaluationError) {
+        columns.insert("*")
         builder.star = StarSource(serial: StarSerial.next(), metadata: metadata)
         var copies: [(slot: Int, from: Root, column: Column)] = []
         let set = Set(builder.targets[..<index].compactMap { $0?.name })

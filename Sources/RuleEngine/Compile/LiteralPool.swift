@@ -9,8 +9,11 @@ final class LiteralPool: @unchecked Sendable {
     let context: EvaluationContext
     private var interned: [[UInt8]: Bytes] = [:]
 
+    /// In bytes. A call whose result is larger is made for each event.
+    private static let limit = 4 * 1024 * 1024
+
     init() {
-        context = EvaluationContext(node: "", arena: Arena(chunkSize: 1024))
+        context = EvaluationContext(node: "", arena: Arena(chunkSize: 1024, limit: Self.limit))
     }
 
     var arena: Arena { context.arena }

@@ -75,6 +75,29 @@ final class PublishEvent: EventColumns {
         }
     }
 
+    @Test func `a hundred rules on one topic`() throws {
+        guard ProcessInfo.processInfo.environment["RULE_BENCH"] != nil else { return }
+        let rules = try (0..<100).map { number in
+            let sql = "SELECT payload.temp as t, clientid FROM \"t/#\" WHERE payload.temp > \(number + 100)"
+            return try #require(CompiledRule.compile(sql: sql, id: "r\(number)").rule)
+        }
+        let group = RuleGroup(rules)
+        let context = EvaluationContext(node: "n1@host")
+        let event = PublishEvent(payload: Self.payload)
+        let rows = RowList()
+        var passed = 0
+        let start = ContinuousClock.now
+        for _ in 0..<10_000 {
+            context.arena.reset()
+            group.evaluate(event, in: context, rows: rows) { _, outcome in
+                if case .passed = outcome { passed += 1 }
+            }
+        }
+        let elapsed = (ContinuousClock.now - start).components
+        let nanoseconds = Int(elapsed.seconds) * 1_000_000_000 + Int(elapsed.attoseconds / 1_000_000_000)
+        print("\(nanoseconds / 1_000_000) ns a rule where a hundred share a payload, \(passed) passed")
+    }
+
     private func measure(_ rule: CompiledRule, encode: Bool) -> Int {
         let context = EvaluationContext(node: "n1@host")
         let event = PublishEvent(payload: Self.payload)
