@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from support.mqtt import Client, Closed, unique
+from support.mqtt import Client, unique
 from support.waiting import wait_for
 
 PUBLISHERS, EACH = 12, 400
@@ -121,16 +121,15 @@ def test_many_takeovers_lose_nothing_and_keep_the_order(sharded, topic, qos):
     join = in_background(publish_until_enough, [(p,) for p in range(publishers)])
     for _ in range(takeovers):
         current.until(lambda: len(current.messages) >= 20, deadline=20)
-        successor = Client(sharded.port, name, clean=False)
-        assert successor.session_present
-        try:
-            while current.read(0):
-                pass
-        except (Closed, OSError):
-            pass
+        successor = Client(sharded.port, name, connect=False)
+        successor.send(successor.connect_packet(clean=False))
+        # First all that the old connection was still sent. What it cannot acknowledge any more comes again on the new one.
+        current.wait_closed()
         take()
-        # What the old connection was sent and could not acknowledge any more comes again on the new one.
         current.close()
+        successor.incoming_qos2 = current.incoming_qos2
+        successor.finish_connect()
+        assert successor.session_present
         current = successor
     enough.set()
     join()

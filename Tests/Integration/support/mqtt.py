@@ -141,14 +141,18 @@ class Client:
         self.session_present = False
         if connect:
             self.send(self.connect_packet(clean, keepalive, will, username, password, properties))
-            kind, body = self.expect_other(CONNACK)
-            assert body[1] == 0, f"CONNACK {body[1]:#x}"
-            self.session_present = bool(body[0] & 1)
-            self.connack_properties = decode_properties(body, 2)[0] if version == 5 else {}
+            self.finish_connect()
+
+    def finish_connect(self) -> None:
+        """Reads the CONNACK, which must accept the connection."""
+        _, body = self.expect_other(CONNACK)
+        assert body[1] == 0, f"CONNACK {body[1]:#x}"
+        self.session_present = bool(body[0] & 1)
+        self.connack_properties = decode_properties(body, 2)[0] if self.version == 5 else {}
 
     # ---------------------------------------------------------------- out
 
-    def connect_packet(self, clean, keepalive, will, username, password, properties) -> bytes:
+    def connect_packet(self, clean=True, keepalive=60, will=None, username=None, password=None, properties=None) -> bytes:
         flags = 0x02 if clean else 0
         body = b""
         if will:
@@ -286,7 +290,10 @@ class Client:
             at = position + length
         del self.buffer[:at]
         if answers and self.acknowledge:
-            self.send(b"".join(answers))
+            try:
+                self.send(b"".join(answers))
+            except ConnectionError:
+                pass  # The broker closed; the next read says so, after what it sent before.
 
     def _handle(self, kind: int, flags: int, body: bytes, answers: list[bytes]) -> None:
         if kind == PUBLISH:
