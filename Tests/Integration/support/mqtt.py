@@ -261,7 +261,9 @@ class Client:
 
     def read(self, timeout: float) -> bool:
         """Waits up to `timeout` for bytes and handles the packets in them. False when nothing came; raises `Closed`."""
-        if not select.select([self.sock], [], [], max(timeout, 0))[0]:
+        poll = select.poll()  # select() stops at descriptor 1023
+        poll.register(self.sock, select.POLLIN)
+        if not poll.poll(max(timeout, 0) * 1000):
             return False
         try:
             data = self.sock.recv(1 << 18)
