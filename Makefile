@@ -18,9 +18,8 @@ BENCH ?= ../shared/bench
 HOST ?=
 PORT ?=
 WS_PORT ?=
-# The least share, in percent, of conformance cases that must pass.
+# The least share, in percent, of the MQTT suite that must pass; the rule vectors' shares stand in their own tests.
 MQTT_MINIMUM := 90
-RULE_SQL_MINIMUM := 70
 
 FUZZ_SECONDS ?= 20
 FUZZ_SEED ?=
@@ -60,8 +59,8 @@ conformance: ## run the MQTT and rule-SQL suites of CONFORMANCE (default ../shar
 	@if [[ ! -d "$(CONFORMANCE)" ]]; then echo "conformance: skipped, there is no folder $(CONFORMANCE) (make conformance CONFORMANCE=…)"; exit 0; fi
 	@$(MAKE) test-build $(VENV)/ready
 	@mkdir -p $(LOGS)
-	RULE_VECTORS="$(abspath $(CONFORMANCE))/rule-sql" RULE_VECTORS_MINIMUM=$(RULE_SQL_MINIMUM) timeout 600 \
-	    $(SWIFT) test -c release --skip-build --filter RuleVectors 2>&1 | tee $(LOGS)/rule-sql.log
+	RULE_VECTORS="$(abspath $(CONFORMANCE))/rule-sql" timeout 600 \
+	    $(SWIFT) test -c release --skip-build --filter 'RuleEngineTests.*[Vv]ector' 2>&1 | tee $(LOGS)/rule-sql.log
 	timeout 1200 $(PYTHON) scripts/conformance.py "$(CONFORMANCE)/mqtt" --minimum $(MQTT_MINIMUM) \
 	    --log-dir $(LOGS) $(if $(HOST)$(PORT),--host "$(or $(HOST),127.0.0.1)" --port "$(or $(PORT),1883)" --ws-port "$(or $(WS_PORT),0)")
 
