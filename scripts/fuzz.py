@@ -102,8 +102,8 @@ def send_stream(port: int, rng: random.Random, data: bytes) -> None:
                 sock.shutdown(socket.SHUT_WR)
                 sock.settimeout(0.2)
                 sock.recv(65536)
-        except (ConnectionError, TimeoutError):
-            return
+        except OSError:
+            return  # Closing on garbage is right; whether the broker still serves others is checked by `check_broker`.
 
 
 RULE = """version: 1
