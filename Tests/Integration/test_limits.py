@@ -1,0 +1,202 @@
+"""Hostile and unlucky clients: what one does costs the others nothing and the broker a bounded amount."""
+
+import json
+import select
+import socket
+import struct
+import threading
+
+import pytest
+
+from support.mqtt import PINGRESP, Client, Closed, Will, packet, text, unique
+from support.waiting import wait_for
+
+
+@pytest.mark.slow
+def test_a_subscriber_that_does_not_read_costs_bounded_memory_and_nobody_else_anything(sluice, client, topic):
+    broker = sluice()
+    slow = client(broker, acknowledge=False)
+    slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.subscribe(topic, qos=1)
+    quick = client(broker)
+    quick.subscribe(topic, qos=1)
+    before = broker.rss_kb()
+    count, payload = 40_000, b"x" * 4000
+    failures = []
+
+    def publish():
+        try:
+            with Client(broker.port, unique("w"), timeout=60) as publisher:
+                for start in range(0, count, 100):
+                    publisher.publish_all(topic, [payload] * 100, qos=0)
+                publisher.ping()
+        except Exception as error:  # noqa: BLE001 - handed to the test
+            failures.append(error)
+
+    writer = threading.Thread(target=publish, daemon=True)
+    writer.start()
+    received = 0
+    while received < count:
+        quick.until(lambda: quick.messages, deadline=30)
+        received += len(quick.messages)
+        quick.messages.clear()
+    writer.join(60)
+    assert not failures, failures
+    grown = broker.rss_kb() - before
+    assert grown < 48 * 1024, f"{grown} KB for a subscriber that does not read ({count * len(payload) >> 20} MB were published)"
+
+
+def test_a_packet_of_256_mb_is_refused_from_its_header(sluice, client):
+    broker = sluice()
+    before = broker.rss_kb()
+    victim = client(broker, version=5)
+    victim.send(b"\x30\xff\xff\xff\x7f" + b"\0\1a" + b"x" * 1000)
+    body = victim.wait_closed()
+    assert body is None or body[0] == 0x95
+    assert broker.rss_kb() - before < 8 * 1024
+
+
+def test_a_first_packet_of_256_mb_is_refused_too(sluice):
+    broker = sluice()
+    with Client(broker.port, connect=False) as stranger:
+        stranger.send(b"\x10\xff\xff\xff\x7f\0\4MQTT")
+        stranger.wait_closed()
+    assert broker.alive()
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_packets_that_come_byte_by_byte_are_understood(shared_broker, client, topic, version):
+    subscriber = client(shared_broker, version=version)
+    subscriber.subscribe(topic, qos=2)
+    slow = Client(shared_broker.port, unique("drip"), version=version, connect=False)
+    for byte in slow.connect_packet():
+        slow.send(bytes([byte]))
+    slow.finish_connect()
+    payload = b"p" * 300
+    for byte in slow.publish_packet(topic, payload, 1, identifier=7):
+        slow.send(bytes([byte]))
+    slow.reply(4, 7)
+    assert subscriber.message().payload == payload
+    slow.disconnect()
+
+
+def test_two_packets_and_a_half_in_one_segment_are_understood(shared_broker, client, topic):
+    subscriber = client(shared_broker)
+    subscriber.subscribe(topic)
+    publisher = client(shared_broker)
+    three = b"".join(publisher.publish_packet(topic, b"%d" % n) for n in range(3))
+    publisher.send(three[:-3])
+    assert [m.payload for m in subscriber.receive(2)] == [b"0", b"1"]
+    publisher.send(three[-3:])
+    assert subscriber.message().payload == b"2"
+
+
+def test_a_client_that_never_sends_connect_is_closed(sluice):
+    broker = sluice({"mqtt": {"idle_timeout": "1s"}})
+    for begun in (b"", b"\x10", b"\x10\x1f\x00\x04MQ"):
+        with Client(broker.port, connect=False) as stranger:
+            stranger.send(begun)
+            stranger.wait_closed(deadline=6)
+
+
+@pytest.mark.parametrize("garbage", [
+    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\0" * 64, b"\xff" * 64,
+    b"\x10\x0e\x00\x04MQTT\x09\x02\x00\x3c\x00\x02ab", packet(3, 0, text("t") + b"before connect"), b"\x10\x00",
+], ids=["http", "tls", "zeros", "ones", "version 9", "publish first", "empty connect"])
+def test_what_is_no_mqtt_is_closed_and_harms_nobody(shared_broker, client, garbage):
+    with Client(shared_broker.port, connect=False) as stranger:
+        stranger.send(garbage)
+        stranger.wait_closed()
+    client(shared_broker).ping()
+
+
+@pytest.mark.slow
+def test_a_storm_of_connections_is_served(sluice, client):
+    broker = sluice()
+    watcher = client(broker)
+    storm = []
+    try:
+        for number in range(2000):
+            storm.append(Client(broker.port, f"storm-{number}", connect=False))
+            storm[-1].send(storm[-1].connect_packet(keepalive=0))
+        for connection in storm:
+            connection.timeout = 30
+            connection.finish_connect()
+        for connection in storm:
+            connection.send(packet(12, 0, b""))
+        for connection in storm:
+            connection.expect_other(PINGRESP)
+        watcher.ping()
+    finally:
+        for connection in storm:
+            connection.close()
+    # All descriptors are given back.
+    import os
+    wait_for(lambda: len(os.listdir(f"/proc/{broker.pid}/fd")) < 200, 10, "closed descriptors")
+
+
+def test_a_publisher_flood_is_held_back_by_not_reading(sluice, client, topic):
+    """Without a reader at the other end of the socket the flood stops in the kernel, not in the broker's memory."""
+    broker = sluice()
+    subscriber = client(broker, acknowledge=False)
+    subscriber.subscribe(topic, qos=1)
+    before = broker.rss_kb()
+    flood = client(broker, version=5)
+    frame = b"".join(flood.publish_packet(topic, b"x" * 8000, 0) for _ in range(16))
+    flood.sock.setblocking(False)
+    sent = 0
+    while sent < 200 << 20 and select.select([], [flood.sock], [], 1.0)[1]:
+        try:
+            sent += flood.sock.send(frame[sent % len(frame):])
+        except BlockingIOError:
+            continue
+    assert broker.alive()
+    assert broker.rss_kb() - before < 64 * 1024
+    client(broker).ping()
+
+
+def test_more_unacknowledged_messages_than_the_receive_maximum_are_never_in_flight(shared_broker, client, topic):
+    subscriber = client(shared_broker, version=5, acknowledge=False, properties={0x21: 5})
+    subscriber.subscribe(topic, qos=1)
+    client(shared_broker).publish_all(topic, [b"%d" % n for n in range(50)], qos=1)
+    subscriber.receive(5)
+    subscriber.ping()
+    assert not subscriber.messages
+    for identifier in range(1, 6):
+        subscriber.send(packet(4, 0, struct.pack(">H", identifier)))
+    assert [int(m.payload) for m in subscriber.receive(5)] == [5, 6, 7, 8, 9]
+
+
+def test_a_silent_client_is_closed_after_one_and_a_half_keep_alives_and_its_will_sent(shared_broker, client, topic):
+    watcher = client(shared_broker)
+    watcher.subscribe(topic, qos=1)
+    silent = client(shared_broker, keepalive=1, will=Will(topic, b"silent", qos=1))
+    silent.wait_closed(deadline=6)
+    assert watcher.message().payload == b"silent"
+
+
+def test_deep_json_in_a_payload_ends_the_rule_and_not_the_broker(sluice, client):
+    from support.rule_texts import file_rule
+
+    broker = sluice(rules={"f.yaml": file_rule("deep", "d/#", select="payload.a.b as b, json_decode(payload) as all")})
+    publisher = client(broker)
+    for payload in (b"[" * 100_000, b'{"a":' * 50_000, b'"' + b"\\" * 100_001, b"\xff\xfe" * 1000, b"", b"1e999999", b'{"a":{"b":1}}'):
+        publisher.publish("d/a", payload, qos=1)
+    publisher.ping()
+    wait_for(lambda: broker.rule("deep")["matched"] == 7, 5, "7 matched")
+    assert broker.rule("deep")["passed"] >= 1
+    assert json.dumps(broker.rule("deep"))
+
+
+def test_closing_in_the_middle_of_everything_is_harmless(shared_broker, client, topic):
+    for cut in range(0, 60, 3):
+        whole = Client(shared_broker.port, unique("cut"), connect=False)
+        data = whole.connect_packet() + whole.publish_packet(topic, b"x" * 20, 2, identifier=1) + packet(8, 2, b"\0\2" + text(topic) + b"\2")
+        whole.send(data[:cut])
+        whole.close()
+    probe = client(shared_broker)
+    probe.ping()
+    with pytest.raises(Closed):
+        again = Client(shared_broker.port, "", connect=False)
+        again.send(again.connect_packet() + again.connect_packet())
+        again.until(lambda: False, deadline=5)
