@@ -1,0 +1,143 @@
+import Buffers
+import MQTTCodec
+
+extension Connection {
+    /// PUBACK, PUBREC, PUBREL, PUBCOMP: moves the exchange on and sends what had to wait for room in the window.
+    @inline(__always)
+    func handleAcknowledgement(_ body: Bytes, header: FrameHeader) throws(ProtocolViolation) {
+        let ack = try AckView.parse(body: body, type: header.type, version: version)
+        guard let session else { return }
+        switch header.type {
+        case .puback:
+            if let entry = session.inflight.finish(ack.packetIdentifier, phase: .published, qos: 1) {
+                delivered(entry, session: session)
+            }
+        case .pubrec: handlePubrec(ack, session: session)
+        case .pubrel: handlePubrel(ack, session: session)
+        default:
+            if session.inflight.finish(ack.packetIdentifier, phase: .released, qos: 2) != nil { sendWaiting() }
+        }
+    }
+
+    @inline(__always)
+    private func delivered(_ entry: InflightEntry, session: Session) {
+        shard.counters.messagesAcked.add(1)
+        if shard.rules.wantsAcked, let message = entry.message { shard.rules.messageAcked(message, session: session) }
+        sendWaiting()
+    }
+
+    private func handlePubrec(_ ack: AckView, session: Session) {
+        if ack.reasonCode.isError {
+            _ = session.inflight.finish(ack.packetIdentifier, phase: .published, qos: 2)
+            sendWaiting()
+            return
+        }
+        let known = session.inflight.release(ack.packetIdentifier)
+        if let known, known.phase == .published {
+            shard.counters.messagesAcked.add(1)
+            if shard.rules.wantsAcked, let message = known.message { shard.rules.messageAcked(message, session: session) }
+        }
+        let reason: ReasonCode = known != nil || !isV5 ? .success : .packetIdentifierNotFound
+        write {
+            AckEncoder.append(.pubrel, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
+        }
+    }
+
+    private func handlePubrel(_ ack: AckView, session: Session) {
+        let position = session.awaitingRelease.firstIndex(of: ack.packetIdentifier)
+        if let position { session.awaitingRelease.remove(at: position) }
+        let reason: ReasonCode = position != nil || !isV5 ? .success : .packetIdentifierNotFound
+        write {
+            AckEncoder.append(.pubcomp, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
+        }
+    }
+
+    // MARK: Sending
+
+    /// Whether one more QoS 1 or 2 message may be in flight. [MQTT-3.3.4-9]
+    @inline(__always)
+    var hasWindow: Bool { session.map { $0.inflight.outstanding < receiveMaximum } ?? false }
+
+    /// Encodes one message for this client.
+    /// - Returns: false when it is larger than the client takes. [MQTT-3.1.2-24]
+    @inline(__always)
+    func send(
+        _ message: MessageView, qos: UInt8, isRetained: Bool, isDuplicate: Bool, packetIdentifier: UInt16,
+        identifiers: SubscriptionIdentifiers
+    ) -> Bool {
+        let encoder = PublishEncoder(
+            topic: message.topic, payload: message.payload, qos: QoS(rawValue: qos) ?? .atMostOnce,
+            isDuplicate: isDuplicate, isRetained: isRetained, packetIdentifier: packetIdentifier, version: version,
+            forwardedProperties: message.properties,
+            messageExpiryInterval: message.traits.remainingExpiry(now: shard.wall),
+            subscriptionIdentifier: identifiers.first, otherSubscriptionIdentifiers: identifiers.others)
+        if maximumPacketSize != .max, encoder.size > maximumPacketSize { return false }
+        write { encoder.append(to: $0) }
+        shard.counters.countSent(qos: qos)
+        return true
+    }
+
+    /// What a resumed session sends first: the unacknowledged in their order, then what waited. [MQTT-4.4.0-1]
+    func resume(_ session: Session) {
+        session.inflight.beginResend()
+        sendWaiting()
+    }
+
+    /// Sends what waits while there is room in the client's window and buffer.
+    func sendWaiting() {
+        guard let session, phase == .connected else { return }
+        if session.inflight.hasResends { resend(session) }
+        guard session.hasWaiting else { return }
+        while backlog < shard.settings.highWaterMark, let next = session.nextWaiting(hasWindow: hasWindow) {
+            if next.message.traits.expiresAt <= shard.wall {
+                shard.dropped(next.message, session: session, reason: .expired)
+                continue
+            }
+            shard.transmit(next.message.view, message: next.message, qos: next.qos, isRetained: next.isRetained,
+                identifiers: next.identifiers, session: session, connection: self)
+        }
+    }
+
+    private func resend(_ session: Session) {
+        while let entry = session.inflight.nextResend(limit: receiveMaximum) {
+            guard let message = entry.message else {
+                write {
+                    AckEncoder.append(
+                        .pubrel, packetIdentifier: entry.packetIdentifier, reason: .success, version: version, to: $0)
+                }
+                continue
+            }
+            let fits = send(
+                message.view, qos: entry.qos, isRetained: entry.isRetained, isDuplicate: true,
+                packetIdentifier: entry.packetIdentifier, identifiers: entry.identifiers)
+            if !fits {
+                session.inflight.discard(entry.packetIdentifier)
+                shard.dropped(message, session: session, reason: .tooLarge)
+            }
+        }
+    }
+
+    /// The connection has ended: the session stays for its time or goes with it.
+    func leaveSession(reason: String) {
+        guard let session, session.connection === self else { return }
+        shard.counters.disconnected.add(1)
+        shard.rules.clientDisconnected(self, session: session, reason: reason)
+        self.session = nil
+        shard.clientLeft(session)
+    }
+}
+
+extension Session {
+    /// The next message to send: retained ones for new subscriptions first, then the queue.
+    fileprivate func nextWaiting(hasWindow: Bool) -> QueuedMessage? {
+        if let retained = retainedBacklog.first, retained.qos == 0 || hasWindow {
+            retainedBacklog.removeFirst()
+            var identifiers = SubscriptionIdentifiers()
+            identifiers.add(retained.identifier)
+            return QueuedMessage(message: retained.message, qos: retained.qos, isRetained: true, identifiers: identifiers)
+        }
+        // A full window holds back nothing but what needs a place in it. [MQTT-3.3.4-10]
+        guard hasWindow else { return queue.popFirstUnacknowledged() }
+        return queue.popFirst()
+    }
+}

@@ -1,0 +1,132 @@
+import Buffers
+import MQTTCodec
+import Topics
+
+extension Connection {
+    /// CONNECT: checks what the node allows, then asks the registry whose session this is. [MQTT-3.1.4-1]
+    func handleConnect(_ packet: ConnectPacket) throws(ProtocolViolation) {
+        guard phase == .awaitingConnect else {
+            throw ProtocolViolation(.protocolError, clause: "MQTT-3.1.0-2", "A second CONNECT came on one connection.")
+        }
+        version = packet.version
+        shard.counters.connects.add(1)
+        var packet = packet
+        if let refusal = refusal(of: &packet) {
+            refuse(refusal)
+            return
+        }
+        connect = packet
+        keepAliveLimit = keepAliveLimit(of: packet)
+        receiveMaximum = min(Int(packet.properties.receiveMaximum ?? .max), shard.settings.maxInflight)
+        maximumPacketSize = packet.properties.maximumPacketSize.map(Int.init) ?? .max
+        phase = .awaitingSession
+        shard.claimSession(for: self, packet: packet)
+        if phase == .awaitingSession { transport.pauseReading() }
+    }
+
+    /// Why this client is not let in; fills in an assigned client identifier. [MQTT-3.1.3-6]
+    private func refusal(of packet: inout ConnectPacket) -> ReasonCode? {
+        let settings = shard.settings
+        if shard.isDraining { return .serverShuttingDown }
+        if packet.properties.authenticationMethod != nil { return .badAuthenticationMethod }
+        if settings.useUsernameAsClientID, let username = packet.username { packet.clientID = username }
+        if packet.clientID.isEmpty {
+            if packet.version != .v5, !packet.cleanStart { return .clientIdentifierNotValid }
+            packet.clientID = shard.node.makeClientID()
+            hasAssignedClientID = true
+        }
+        if packet.clientID.utf8.count > settings.maxClientIDLength { return .clientIdentifierNotValid }
+        if let will = packet.will {
+            if will.qos.rawValue > settings.maxQoS { return .qosNotSupported }
+            if will.retain, !settings.retainAvailable { return .retainNotSupported }
+            if withBytes(will.topic, { TopicSyntax.levels($0) }) > settings.maxTopicLevels { return .topicNameInvalid }
+        }
+        return nil
+    }
+
+    private func keepAliveLimit(of packet: ConnectPacket) -> Int64 {
+        let seconds = shard.settings.serverKeepAlive ?? packet.keepAlive
+        return Int64(Double(seconds) * 1000 * shard.settings.keepAliveMultiplier)
+    }
+
+    /// CONNACK with an error, and the end. [MQTT-3.1.4-2]
+    func refuse(_ reason: ReasonCode) {
+        shard.counters.connectsRefused.add(1)
+        write { ConnackPacket(sessionPresent: false, reason: reason).encode(to: $0, version: version) }
+        close(reason: reason.eventName, code: nil)
+    }
+
+    /// A CONNECT that cannot be read: a CONNACK says why as far as the client's version is known.
+    func refuseMalformedConnect(_ violation: ProtocolViolation) {
+        if let answer = violation.connackVersion {
+            version = answer
+            refuse(violation.reason)
+        } else {
+            close(reason: violation.reason.eventName, code: nil)
+        }
+    }
+
+    /// The session is here and this connection's: CONNACK, then what waited. [MQTT-3.2.2-2]
+    func enter(_ session: Session, isPresent: Bool) {
+        guard phase == .awaitingSession, let packet = connect else { return }
+        self.session = session
+        phase = .connected
+        connectedAt = shard.wall
+        session.connection = self
+        session.username = packet.username
+        session.isCleanStart = packet.cleanStart
+        session.expiryInterval = expiryInterval(of: packet)
+        session.expiresAt = .max
+        session.willAt = nil
+        session.will = packet.will.map { shard.makeWill($0, session: session) }
+        session.publisher = Publisher(
+            clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost, peerName: endpoints.peerName)
+        session.setOnline(true)
+        if keepAliveLimit > 0 { shard.keepAlive.add(self, at: shard.now + keepAliveLimit) } else { shard.keepAlive.remove(self) }
+        write { connack(packet, session: session, isPresent: isPresent).encode(to: $0, version: version) }
+        shard.counters.connected.add(1)
+        shard.rules.clientConnected(self, packet: packet, session: session)
+        resume(session)
+        // What the client sent behind its CONNECT is read in a turn of its own.
+        shard.resumeReading(self)
+    }
+
+    private func expiryInterval(of packet: ConnectPacket) -> UInt32 {
+        if packet.version == .v5 { return packet.properties.sessionExpiryInterval ?? 0 }
+        return packet.cleanStart ? 0 : shard.settings.sessionExpiryInterval
+    }
+
+    private func connack(_ packet: ConnectPacket, session: Session, isPresent: Bool) -> ConnackPacket {
+        var answer = ConnackPacket(sessionPresent: isPresent, reason: .success)
+        guard packet.version == .v5 else { return answer }
+        let settings = shard.settings
+        answer.properties.receiveMaximum = settings.receiveMaximum < 65_535 ? UInt16(settings.receiveMaximum) : nil
+        answer.properties.maximumPacketSize = UInt32(settings.maxPacketSize)
+        answer.properties.topicAliasMaximum = UInt16(settings.maxTopicAlias)
+        if settings.maxQoS < 2 { answer.properties.maximumQoS = settings.maxQoS }
+        if !settings.retainAvailable { answer.properties.retainAvailable = false }
+        if !settings.wildcardSubscription { answer.properties.wildcardSubscriptionAvailable = false }
+        if !settings.sharedSubscription { answer.properties.sharedSubscriptionAvailable = false }
+        if hasAssignedClientID { answer.properties.assignedClientIdentifier = session.clientID }
+        if let keepAlive = settings.serverKeepAlive { answer.properties.serverKeepAlive = keepAlive }
+        if packet.properties.requestResponseInformation == true, !settings.responseInformation.isEmpty {
+            answer.properties.responseInformation = settings.responseInformation
+        }
+        return answer
+    }
+
+    /// DISCONNECT: 0x04 keeps the will, all else drops it. [MQTT-3.14.4-3]
+    func handleDisconnect(_ packet: DisconnectPacket) throws(ProtocolViolation) {
+        guard let session else { return }
+        if let interval = packet.properties.sessionExpiryInterval {
+            if session.expiryInterval == 0, interval != 0 {
+                throw ProtocolViolation(
+                    .protocolError, clause: "MQTT-3.14.2-2", "A session that ends with its connection can't be prolonged.")
+            }
+            session.expiryInterval = interval
+        }
+        disconnectProperties = packet.properties
+        if packet.reason == .normalDisconnection { session.will = nil }
+        close(reason: packet.reason == .normalDisconnection ? "normal" : packet.reason.eventName, code: nil)
+    }
+}

@@ -1,0 +1,128 @@
+import Buffers
+import MQTTCodec
+import Topics
+
+extension Connection {
+    /// PUBLISH: checks what the session and node allow, hands the message on, acknowledges. [MQTT-3.3.4-1]
+    @inline(__always)
+    func handlePublish(_ body: Bytes, flags: UInt8) throws(ProtocolViolation) {
+        let packet = try PublishView.parse(body: body, flags: flags, version: version, from: .client)
+        guard let session else { return }
+        let settings = shard.settings
+        if packet.qos.rawValue > settings.maxQoS {
+            throw ProtocolViolation(.qosNotSupported, clause: "MQTT-3.2.2-11", "QoS \(packet.qos.rawValue) is not offered.")
+        }
+        if packet.isRetained, !settings.retainAvailable {
+            throw ProtocolViolation(.retainNotSupported, clause: "MQTT-3.2.2-14", "Retained messages are not offered.")
+        }
+        if packet.isPayloadInvalid {
+            try refusePayload(packet)
+        } else if packet.topicAlias != 0 {
+            try publishByAlias(packet, session: session)
+        } else {
+            try publish(packet, topic: packet.topic, session: session)
+        }
+    }
+
+    /// The payload is not the text that it is announced as: says so to who waits for an answer. [MQTT-3.3.2.3.2]
+    @inline(never)
+    private func refusePayload(_ packet: PublishView) throws(ProtocolViolation) {
+        guard packet.qos != .atMostOnce else {
+            throw ProtocolViolation(
+                .payloadFormatInvalid, clause: "MQTT-3.3.2.3.2", "The payload is announced as UTF-8 and is not.")
+        }
+        write {
+            AckEncoder.append(
+                packet.qos == .atLeastOnce ? .puback : .pubrec, packetIdentifier: packet.packetIdentifier,
+                reason: .payloadFormatInvalid, version: version, to: $0)
+        }
+    }
+
+    @inline(never)
+    private func publishByAlias(_ packet: PublishView, session: Session) throws(ProtocolViolation) {
+        guard Int(packet.topicAlias) <= shard.settings.maxTopicAlias else {
+            throw ProtocolViolation(
+                .topicAliasInvalid, clause: "MQTT-3.3.2-9", "Topic Alias \(packet.topicAlias) is beyond the maximum.")
+        }
+        if packet.topic.count > 0 {
+            try packet.validateTopic()
+            inboundAliases[packet.topicAlias] = Array(packet.topic)
+            try publish(packet, topic: packet.topic, session: session)
+            return
+        }
+        guard let topic = inboundAliases[packet.topicAlias] else {
+            throw ProtocolViolation(
+                .protocolError, clause: "MQTT-3.3.2-8", "Topic Alias \(packet.topicAlias) has not been set.")
+        }
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: topic.count, alignment: 8)
+        defer { copy.deallocate() }
+        copy.copyBytes(from: topic)
+        try publish(packet, topic: Bytes(copy), session: session)
+    }
+
+    @inline(__always)
+    private func publish(_ packet: PublishView, topic: Bytes, session: Session) throws(ProtocolViolation) {
+        let shard = shard
+        // A topic in the cache has been validated when it came first.
+        let hash = topicHash(topic)
+        let cached = shard.cachedRoute(topic, hash: hash)
+        if cached == nil {
+            try packet.validateTopic()
+            guard TopicSyntax.levels(topic) <= shard.settings.maxTopicLevels else {
+                throw ProtocolViolation(
+                    .topicNameInvalid, clause: "MQTT-4.7.3-3", "The topic has over \(shard.settings.maxTopicLevels) levels.")
+            }
+        }
+        if packet.qos == .exactlyOnce, try !admitExactlyOnce(packet, session: session) { return }
+        var message = MessageView(
+            topic: topic, properties: packet.properties, payload: packet.payload,
+            traits: MessageTraits(
+                receivedAt: shard.wall, publisherID: session.id, qos: packet.qos.rawValue, isRetained: packet.isRetained,
+                isDuplicate: packet.isDuplicate),
+            id: shard.nextMessageID(), publisher: session.publisher)
+        if let interval = packet.messageExpiryInterval {
+            message.traits.expiresAt = shard.wall + Int64(interval) * 1000
+        } else if shard.settings.messageExpiryInterval != .max {
+            message.traits.expiresAt = shard.wall + shard.settings.messageExpiryInterval
+        }
+        session.statistics.received += 1
+        shard.counters.countReceived(qos: packet.qos.rawValue)
+        let hadSubscribers: Bool
+        if packet.properties.count > 0, PublishView.needsRewriting(packet.properties) {
+            let rewritten = shard.takeBuffer()
+            PublishView.forwardableProperties(of: packet.properties, to: rewritten)
+            message.properties = rewritten.bytes
+            hadSubscribers = shard.publish(message, hash: hash, cached: cached, from: self)
+            shard.giveBack(rewritten)
+        } else {
+            hadSubscribers = shard.publish(message, hash: hash, cached: cached, from: self)
+        }
+        switch packet.qos {
+        case .atMostOnce: break
+        case .atLeastOnce: acknowledge(.puback, packet.packetIdentifier, hadSubscribers)
+        case .exactlyOnce: acknowledge(.pubrec, packet.packetIdentifier, hadSubscribers)
+        }
+    }
+
+    @inline(__always)
+    private func acknowledge(_ type: PacketType, _ identifier: UInt16, _ hadSubscribers: Bool) {
+        let reason: ReasonCode = hadSubscribers || !isV5 ? .success : .noMatchingSubscribers
+        write { AckEncoder.append(type, packetIdentifier: identifier, reason: reason, version: version, to: $0) }
+    }
+
+    /// Remembers the packet identifier until PUBREL. [MQTT-4.3.3-10]
+    /// - Returns: false when this message has been taken before; it is acknowledged again here.
+    private func admitExactlyOnce(_ packet: PublishView, session: Session) throws(ProtocolViolation) -> Bool {
+        if session.awaitingRelease.contains(packet.packetIdentifier) {
+            acknowledge(.pubrec, packet.packetIdentifier, true)
+            return false
+        }
+        guard session.awaitingRelease.count < shard.settings.receiveMaximum else {
+            throw ProtocolViolation(
+                .receiveMaximumExceeded, clause: "MQTT-3.3.4-9",
+                "More than \(shard.settings.receiveMaximum) QoS 2 messages wait for their PUBREL.")
+        }
+        session.awaitingRelease.append(packet.packetIdentifier)
+        return true
+    }
+}

@@ -1,0 +1,284 @@
+import Buffers
+import MQTTCodec
+
+/// One network connection: bytes → packets → what they ask for. Confined to its shard's thread.
+///
+/// The packet handlers stand in the extensions, one file a concern. PUBLISH and its acknowledgements are read in place;
+/// everything else is decoded into values.
+final class Connection: Hashable {
+    enum Phase {
+        case awaitingConnect
+        /// The session is on its way from another shard; nothing is read meanwhile.
+        case awaitingSession
+        case connected
+        case closed
+    }
+
+    unowned let shard: Shard
+    /// Set once, by the transport that made the connection.
+    var transport: Transport
+    let endpoints: Endpoints
+    var phase = Phase.awaitingConnect
+    var version = ProtocolVersion.v5
+    var connect: ConnectPacket?
+    var hasAssignedClientID = false
+    /// What the client's DISCONNECT brought.
+    var disconnectProperties = Properties()
+    var session: Session?
+    var connectedAt: Int64 = 0
+
+    // What was agreed in CONNECT and CONNACK.
+    var keepAliveLimit: Int64 = 0
+    var receiveMaximum = 0
+    var maximumPacketSize = Int.max
+    /// Alias → topic, as the client set them. [MQTT-3.3.2-7]
+    var inboundAliases: [UInt16: [UInt8]] = [:]
+
+    // Bytes.
+    private(set) var out: OutputBuffer?
+    private var pending: OutputBuffer?
+    var isDirty = false
+    var isPausedByPressure = false
+    private var closesAfterFlush = false
+    /// Monotonic milliseconds.
+    var lastReceived: Int64
+    /// Where the shard's wheel holds this connection.
+    var wheelPlace: (slot: Int, position: Int)?
+
+    init(shard: Shard, transport: Transport, endpoints: Endpoints) {
+        self.shard = shard
+        self.transport = transport
+        self.endpoints = endpoints
+        lastReceived = shard.now
+        shard.connections.insert(self)
+        shard.keepAlive.add(self, at: shard.now + shard.settings.idleTimeout)
+    }
+
+    static func == (a: Connection, b: Connection) -> Bool { a === b }
+    func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+
+    var isV5: Bool { version == .v5 }
+
+    // MARK: In
+
+    /// Takes bytes from the transport; valid during this call only. What makes no whole packet yet is kept.
+    func receive(_ bytes: Bytes) {
+        guard phase != .closed else { return }
+        lastReceived = shard.now
+        shard.counters.bytesReceived.add(bytes.count)
+        guard let pending else {
+            let consumed = consume(bytes)
+            if consumed < bytes.count, phase != .closed { keep(Bytes(rebasing: bytes[consumed...])) }
+            return
+        }
+        pending.append(bytes)
+        if phase != .awaitingSession { consumePending() }
+    }
+
+    private func keep(_ bytes: Bytes) {
+        let buffer = shard.takeBuffer()
+        buffer.append(bytes)
+        pending = buffer
+    }
+
+    /// Reads on where an earlier call had to stop.
+    func consumePending() {
+        guard let buffer = pending else { return }
+        let consumed = consume(buffer.bytes)
+        buffer.consume(consumed)
+        if buffer.isEmpty || phase == .closed {
+            pending = nil
+            shard.giveBack(buffer)
+        }
+    }
+
+    /// Handles the whole packets at the front.
+    /// - Returns: how many bytes they took.
+    private func consume(_ bytes: Bytes) -> Int {
+        var offset = 0
+        do throws(ProtocolViolation) {
+            while phase != .closed, phase != .awaitingSession {
+                let rest = Bytes(rebasing: bytes[offset...])
+                guard let header = try FrameHeader.read(rest, version: version) else { break }
+                let size = header.headerLength + header.remainingLength
+                if size > limit { throw tooLarge(size) }
+                if phase == .awaitingConnect { try requireConnect(header) }
+                guard rest.count >= size else { break }
+                offset += size
+                try handle(header, body: Bytes(rebasing: rest[header.headerLength..<size]))
+            }
+        } catch {
+            fail(error)
+        }
+        return offset
+    }
+
+    /// The largest packet that is accepted now: small before the client has introduced itself.
+    private var limit: Int {
+        phase == .awaitingConnect
+            ? min(shard.settings.maxPacketSize, ListenerContext.maximumConnectSize) : shard.settings.maxPacketSize
+    }
+
+    private func tooLarge(_ size: Int) -> ProtocolViolation {
+        ProtocolViolation(
+            .packetTooLarge, clause: "MQTT-3.1.2-24", "A packet of \(size) bytes was announced, \(limit) are accepted.")
+    }
+
+    private func requireConnect(_ header: FrameHeader) throws(ProtocolViolation) {
+        guard header.type == .connect else {
+            throw ProtocolViolation(.protocolError, clause: "MQTT-3.1.0-1", "The first packet was no CONNECT.")
+        }
+    }
+
+    @inline(__always)
+    private func handle(_ header: FrameHeader, body: Bytes) throws(ProtocolViolation) {
+        shard.counters.packetsReceived.add(1)
+        switch header.type {
+        case .publish: try handlePublish(body, flags: header.flags)
+        case .puback, .pubrec, .pubrel, .pubcomp: try handleAcknowledgement(body, header: header)
+        default: try handleOther(header, body: body)
+        }
+    }
+
+    private func handleOther(_ header: FrameHeader, body: Bytes) throws(ProtocolViolation) {
+        let packet = try Packet.decode(header: header, body: body, version: version, from: .client)
+        switch packet {
+        case .connect(let packet): try handleConnect(packet)
+        case .subscribe(let packet): try handleSubscribe(packet)
+        case .unsubscribe(let packet): handleUnsubscribe(packet)
+        case .pingreq: write { PingEncoder.appendResponse(to: $0) }
+        case .disconnect(let packet): try handleDisconnect(packet)
+        case .auth:
+            throw ProtocolViolation(.protocolError, clause: "MQTT-4.12.0-7", "No enhanced authentication was begun.")
+        default:
+            throw ProtocolViolation(.protocolError, clause: "MQTT-4.8", "A client does not send \(header.type).")
+        }
+    }
+
+    // MARK: Out
+
+    /// Appends what `body` writes to the out-buffer, which leaves at the end of the tick.
+    @inline(__always)
+    func write(_ body: (OutputBuffer) -> Void) {
+        guard phase != .closed else { return }
+        body(outBuffer())
+        shard.markDirty(self)
+        shard.counters.packetsSent.add(1)
+    }
+
+    @inline(__always)
+    private func outBuffer() -> OutputBuffer {
+        if let out { return out }
+        let buffer = shard.takeBuffer()
+        out = buffer
+        return buffer
+    }
+
+    /// Bytes that the client has not taken yet.
+    @inline(__always)
+    var backlog: Int { out?.count ?? 0 }
+
+    /// Writes what has gathered; called once per tick, and when the transport has room again.
+    func flush() {
+        isDirty = false
+        guard let buffer = out else { return }
+        let before = buffer.count
+        guard transport.write(buffer) else {
+            transportClosed("tcp_closed")
+            return
+        }
+        shard.counters.bytesSent.add(before - buffer.count)
+        guard buffer.isEmpty else { return }
+        out = nil
+        shard.giveBack(buffer)
+        if closesAfterFlush {
+            finishClosing()
+        } else if let session, session.hasWaiting {
+            sendWaiting()
+        }
+    }
+
+    func transportWritable() { flush() }
+
+    func resumeIfPossible() {
+        guard phase == .connected || phase == .awaitingConnect, !isPausedByPressure else { return }
+        consumePending()
+        if phase != .closed, phase != .awaitingSession { transport.resumeReading() }
+    }
+
+    // MARK: The end
+
+    /// The client broke the protocol: says so where the version can, then closes. [MQTT-4.13.1-1]
+    private func fail(_ violation: ProtocolViolation) {
+        shard.logger.debug(
+            "A client broke the protocol.",
+            metadata: [
+                "client.id": "\(session?.clientID ?? "")", "client.peer": "\(endpoints.peerName)",
+                "mqtt.clause": "\(violation.clause)", "error": "\(violation.message)",
+            ])
+        if phase == .awaitingConnect {
+            refuseMalformedConnect(violation)
+        } else {
+            close(reason: violation.reason.eventName, code: violation.reason)
+        }
+    }
+
+    /// Ends the connection from our side: DISCONNECT to a 5.0 client, then the rest of what was written, then the end.
+    func close(reason: String, code: ReasonCode?) {
+        guard phase != .closed else { return }
+        if let code, isV5, phase == .connected || phase == .awaitingSession {
+            write { DisconnectPacket(reason: code).encode(to: $0) }
+        }
+        end(reason: reason)
+        closesAfterFlush = true
+        // Also writes what waited for a client that does not read: it gets five seconds.
+        shard.keepAlive.add(self, at: shard.now + 5000)
+        if out == nil { finishClosing() } else { shard.markDirty(self) }
+    }
+
+    /// Looks whether the client is late: with its CONNECT, with anything at all, with taking our last words.
+    func checkDeadline() {
+        switch phase {
+        case .awaitingConnect:
+            // From the accept on: a client that dribbles its CONNECT has as long as one that sends nothing.
+            close(reason: "idle_timeout", code: nil)
+        case .awaitingSession, .connected:
+            guard keepAliveLimit > 0 else { return }
+            let deadline = lastReceived + keepAliveLimit
+            if shard.now >= deadline {
+                close(reason: "keepalive_timeout", code: .keepAliveTimeout)
+            } else {
+                shard.keepAlive.add(self, at: deadline)
+            }
+        case .closed: finishClosing()
+        }
+    }
+
+    private func finishClosing() {
+        closesAfterFlush = false
+        shard.keepAlive.remove(self)
+        transport.close()
+    }
+
+    /// The transport is gone.
+    func transportClosed(_ reason: String) {
+        guard phase != .closed else {
+            if closesAfterFlush { finishClosing() }
+            return
+        }
+        end(reason: reason)
+        transport.close()
+    }
+
+    private func end(reason: String) {
+        let wasConnected = phase == .connected
+        phase = .closed
+        shard.connections.remove(self)
+        shard.keepAlive.remove(self)
+        if let buffer = pending {
+            pending = nil
+            shard.giveBack(buffer)
+        }
+        if wasConnected { leaveSession(reason: reason) }
+    }
+}

@@ -1,0 +1,236 @@
+import Glibc
+package import Logging
+import MQTTCodec
+import RuleEngine
+import Synchronization
+
+/// One broker: its shards, listeners, rules, and what they share.
+///
+/// `@unchecked Sendable`: the lists are complete before the first thread starts and do not change afterwards; what does
+/// change has its own owner or lock.
+package final class BrokerNode: @unchecked Sendable {
+    package let name: String
+    package let version: String
+    let settings: MQTTZone
+    let logger: Logger
+    let router: Router
+    let registry = ClientRegistry()
+    let retained: RetainedStore
+    let identity: UInt64
+    let systemTopics: SystemTopics
+    package let startedAt: Int64
+    private(set) var shards: [Shard] = []
+    private var epollLoops: [EpollLoop] = []
+    private var nioLoops: [NIOShardLoop] = []
+    private var acceptor: Acceptor?
+    private var nioListeners: NIOListeners?
+    private var threads: [ThreadRunner] = []
+    private var listenerContexts: [(context: ListenerContext, address: String)] = []
+    private let ruleSnapshot = Mutex(RuleSnapshot.empty)
+    private let clientNumber = Atomic<UInt64>(0)
+    let wakeTimer = WakeTimer()
+
+    package init(_ options: NodeOptions, logger: Logger) {
+        name = options.name
+        version = options.version
+        settings = options.mqtt
+        self.logger = logger
+        router = Router(strategy: options.mqtt.sharedStrategy)
+        retained = RetainedStore(limit: options.mqtt.retainedLimit)
+        identity = withBytes(options.name) { topicHash($0) } & 0xFFFF
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        startedAt = Int64(time.tv_sec) * 1000
+        systemTopics = SystemTopics(
+            node: options.name, version: options.version, heartbeatInterval: options.heartbeatInterval,
+            messageInterval: options.systemMessageInterval, startedAt: startedAt)
+    }
+
+    // MARK: Start
+
+    /// Makes the shards and binds the listeners; returns when all are bound.
+    /// - Throws: the first listener that could not be bound, with its address and the system's reason.
+    package func start(_ options: NodeOptions) throws {
+        let epollListeners = options.listeners.filter { $0.kind == .tcp && $0.transport == .epoll }
+        let otherListeners = options.listeners.filter { !($0.kind == .tcp && $0.transport == .epoll) }
+        let store = KeyValueStore()
+        let epollCount = epollListeners.isEmpty && !otherListeners.isEmpty ? 0 : options.shards
+        let nioCount = otherListeners.isEmpty ? 0 : options.shards
+        for index in 0..<(epollCount + nioCount) {
+            let stage = RuleStage(
+                context: EvaluationContext(node: name, store: store, environment: options.ruleEnvironment),
+                ignoresSystemTopics: options.ignoresSystemTopics, logger: logger)
+            let shard = Shard(index: index, node: self, router: router, settings: settings, rules: stage, logger: logger)
+            stage.attach(to: shard)
+            stage.install(ruleSnapshot.withLock { $0 })
+            shards.append(shard)
+        }
+        for shard in shards { shard.prepareOutboxes(count: shards.count) }
+        if nioCount > 0 {
+            let listeners = NIOListeners(threads: nioCount, logger: logger)
+            nioListeners = listeners
+            nioLoops = listeners.makeLoops(Array(shards[epollCount...]))
+        }
+        for index in 0..<epollCount { epollLoops.append(try EpollLoop(shard: shards[index])) }
+        if !epollLoops.isEmpty { try listen(epollListeners) }
+        try nioListeners.map { try listen(otherListeners, with: $0) }
+        for (index, loop) in epollLoops.enumerated() {
+            threads.append(try ThreadRunner(name: "shard-\(index)") { loop.run() })
+        }
+        for loop in nioLoops { loop.start() }
+        if let acceptor { threads.append(try ThreadRunner(name: "acceptor") { acceptor.run() }) }
+        try wakeTimer.start()
+    }
+
+    private func listen(_ listeners: [ListenerOptions]) throws {
+        let acceptor = try Acceptor(loops: epollLoops, logger: logger)
+        self.acceptor = acceptor
+        for listener in listeners {
+            let context = ListenerContext(
+                id: listener.id, maxConnections: listener.maxConnections, noDelay: listener.noDelay)
+            do {
+                let port = try acceptor.listen(context, host: listener.host, port: listener.port, backlog: listener.backlog)
+                listenerContexts.append((context, listener.address(port: port)))
+            } catch {
+                throw ListenerError(id: listener.id, address: listener.address(port: listener.port), reason: "\(error)")
+            }
+        }
+    }
+
+    private func listen(_ listeners: [ListenerOptions], with nio: NIOListeners) throws {
+        for listener in listeners {
+            let context = ListenerContext(
+                id: listener.id, maxConnections: listener.maxConnections, noDelay: listener.noDelay)
+            do {
+                let port = try nio.bind(listener, context: context, maxFrameSize: settings.maxPacketSize)
+                listenerContexts.append((context, listener.address(port: port)))
+            } catch {
+                throw ListenerError(id: listener.id, address: listener.address(port: listener.port), reason: "\(error)")
+            }
+        }
+    }
+
+    // MARK: Stop
+
+    /// Takes no more connections, says goodbye to the clients there are, ends the threads. Sinks are the caller's to
+    /// drain afterwards. Blocks for at most some seconds.
+    package func stop() {
+        acceptor?.stop()
+        nioListeners?.closeListeners()
+        for shard in shards {
+            let done = DoneSignal()
+            shard.execute { shard in
+                shard.beginDraining()
+                for connection in shard.connections { connection.close(reason: "server_shutdown", code: .serverShuttingDown) }
+                shard.endTick()
+                shard.rules.handOver()
+                done.signal()
+            }
+            done.wait(milliseconds: 5000)
+        }
+        for loop in epollLoops { loop.stop() }
+        for loop in nioLoops { loop.stop() }
+        wakeTimer.stop()
+        for thread in threads { thread.join() }
+        nioListeners?.shutDown()
+    }
+
+    // MARK: Rules
+
+    /// Puts a set of rules in force on all shards: at once for new look-ups, with no message in between that sees half.
+    func install(_ snapshot: RuleSnapshot) {
+        let old = ruleSnapshot.withLock { current in
+            defer { current = snapshot }
+            return current
+        }
+        let kept = Set(snapshot.rules.map { ObjectIdentifier($0) })
+        let before = Set(old.rules.map { ObjectIdentifier($0) })
+        router.replaceRules(
+            removed: old.rules.filter { !kept.contains(ObjectIdentifier($0)) && $0.isEnabled },
+            added: snapshot.rules.filter { !before.contains(ObjectIdentifier($0)) && $0.isEnabled })
+        for shard in shards { shard.execute { $0.rules.install(snapshot) } }
+    }
+
+    /// Calls `body` once every shard works with the rules that were installed before. On a shard's thread; at once
+    /// without shards.
+    func whenInstalled(_ body: @escaping @Sendable () -> Void) {
+        guard !shards.isEmpty else {
+            body()
+            return
+        }
+        let gate = Gate(count: shards.count, body)
+        for shard in shards { shard.execute { _ in gate.pass() } }
+    }
+
+    /// Collects something from every shard, on its thread. Blocks for at most some seconds; not for a shard's thread.
+    func collect<T: Sendable>(_ body: @escaping @Sendable (Shard) -> [T]) -> [T] {
+        let results = Guarded<[T]>([])
+        for shard in shards {
+            let done = DoneSignal()
+            shard.execute { shard in
+                let part = body(shard)
+                results.withLock { $0 += part }
+                done.signal()
+            }
+            done.wait(milliseconds: 5000)
+        }
+        return results.withLock { $0 }
+    }
+
+    var rulesInForce: RuleSnapshot { ruleSnapshot.withLock { $0 } }
+
+    // MARK: Figures
+
+    package var listeners: [(id: String, address: String, current: Int, max: Int, refused: Int)] {
+        listenerContexts.map {
+            ($0.context.id, $0.address, $0.context.current, $0.context.maxConnections, $0.context.refusedCount)
+        }
+    }
+
+    /// Counters by EMQX's names, summed over the shards, sorted.
+    package var metrics: [(name: String, value: Int)] {
+        var sums: [String: Int] = [:]
+        for shard in shards { for (name, value) in shard.counters.metrics { sums[name, default: 0] += value } }
+        return sums.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    /// Gauges by EMQX's names, sorted.
+    package var statistics: [(name: String, value: Int)] {
+        let counts = router.counts
+        let connections = listenerContexts.reduce(0) { $0 + $1.context.current }
+        return [
+            ("connections.count", connections), ("live_connections.count", connections),
+            ("retained.count", retained.count), ("sessions.count", registry.count),
+            ("subscriptions.count", counts.subscriptions), ("subscriptions.shared.count", counts.shared),
+            ("topics.count", counts.topics),
+        ]
+    }
+
+    package var uptimeMilliseconds: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1000 - startedAt
+    }
+
+    /// A client identifier for a client that brought none. [MQTT-3.1.3-6]
+    func makeClientID() -> String {
+        let number = clientNumber.wrappingAdd(1, ordering: .relaxed).newValue
+        let random = UInt64.random(in: .min ... .max)
+        return "sluice-" + String(random, radix: 36) + String(number, radix: 36)
+    }
+
+    /// Has a shard look again in a few milliseconds, when nothing else would wake it.
+    func scheduleWake(of shard: Shard) { wakeTimer.wake(shard) }
+}
+
+/// A listener that could not be bound.
+package struct ListenerError: Error, CustomStringConvertible {
+    package let id: String
+    package let address: String
+    package let reason: String
+
+    package var description: String {
+        "listener \(id) can't listen on \(address): \(reason); is another broker running there? Change listeners."
+            + "\(id.replacing(":", with: ".")).bind or stop it."
+    }
+}

@@ -1,0 +1,89 @@
+package import ConfigSchema
+import Glibc
+
+extension NodeOptions {
+    /// The node that a configuration file describes.
+    package init(_ configuration: BrokerConfiguration, version: String, environment: [String: String]) {
+        self.init(version: version, shards: configuration.node.shards ?? Self.cores)
+        name = configuration.node.name
+        listeners = configuration.listeners.filter(\.isEnabled).map { ListenerOptions($0) }
+        mqtt = MQTTZone(configuration)
+        ignoresSystemTopics = configuration.rules.ignoresSysMessages
+        heartbeatInterval = configuration.sysTopics.heartbeatInterval.finite?.milliseconds ?? 0
+        systemMessageInterval = configuration.sysTopics.messageInterval.finite?.milliseconds ?? 0
+        ruleEnvironment = Self.ruleEnvironment(environment)
+    }
+
+    /// Processors that this process may run on.
+    private static var cores: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
+    /// What `getenv('X')` finds: `EMQXVAR_X`, then `SLUICEVAR_X`.
+    private static func ruleEnvironment(_ environment: [String: String]) -> [String: String] {
+        var visible: [String: String] = [:]
+        for prefix in ["SLUICEVAR_", "EMQXVAR_"] {
+            for (name, value) in environment where name.hasPrefix(prefix) { visible[String(name.dropFirst(prefix.count))] = value }
+        }
+        return visible
+    }
+}
+
+extension ListenerOptions {
+    fileprivate init(_ settings: ListenerSettings) {
+        self.init(
+            kind: Kind(rawValue: settings.kind.rawValue) ?? .tcp, name: settings.name, host: settings.bind.host,
+            port: settings.bind.port)
+        transport = settings.transport == .nio ? .nio : .epoll
+        maxConnections = settings.maximumConnections.finite ?? .max
+        backlog = settings.tcp.backlog
+        noDelay = settings.tcp.noDelay
+        if let webSocket = settings.webSocket {
+            webSocketPath = webSocket.path
+            failsWithoutSubprotocol = webSocket.failsWithoutSubprotocol
+        }
+        if let tls = settings.tls {
+            var options = TLSOptions(certificateFile: tls.certificateFile, keyFile: tls.keyFile)
+            options.authorityFile = tls.caCertificateFile
+            options.verifiesPeer = tls.verify == .peer
+            options.failsWithoutPeerCertificate = tls.failsWithoutPeerCertificate
+            self.tls = options
+        }
+    }
+}
+
+extension MQTTZone {
+    fileprivate init(_ configuration: BrokerConfiguration) {
+        self.init()
+        let mqtt = configuration.mqtt
+        idleTimeout = mqtt.idleTimeout.finite?.milliseconds ?? .max / 4
+        maxPacketSize = mqtt.maximumPacketSize.bytes
+        maxClientIDLength = mqtt.maximumClientIDLength
+        maxTopicLevels = mqtt.maximumTopicLevels
+        maxTopicAlias = mqtt.topicAliasMaximum
+        maxQoS = UInt8(clamping: mqtt.maximumQoS)
+        retainAvailable = mqtt.retainAvailable
+        wildcardSubscription = mqtt.wildcardSubscription
+        sharedSubscription = mqtt.sharedSubscription
+        sharedStrategy = SharedStrategy(rawValue: mqtt.sharedStrategy.rawValue) ?? .roundRobin
+        sessionExpiryInterval = UInt32(clamping: mqtt.sessionExpiryInterval.milliseconds / 1000)
+        messageExpiryInterval = mqtt.messageExpiryInterval.finite?.milliseconds ?? .max
+        maxInflight = mqtt.maximumInflight
+        receiveMaximum = min(65_535, mqtt.maximumAwaitingRelease.finite ?? 65_535)
+        queueLimits = QueueLimits(messages: mqtt.maximumQueueLength.finite ?? .max, bytes: queueLimits.bytes)
+        queuesQoS0 = mqtt.queuesQoS0
+        maxSubscriptions = mqtt.maximumSubscriptions.finite ?? .max
+        upgradesQoS = mqtt.upgradesQoS
+        ignoresLoopDelivery = mqtt.ignoresLoopDelivery
+        serverKeepAlive = mqtt.serverKeepAlive.map { UInt16(clamping: $0) }
+        keepAliveMultiplier = mqtt.keepAliveMultiplier
+        responseInformation = mqtt.responseInformation
+        useUsernameAsClientID = mqtt.usesUsernameAsClientID
+        retainerEnabled = configuration.retainer.isEnabled
+        retainedPayloadLimit = configuration.retainer.maximumPayloadSize.bytes
+        retainedLimit = configuration.retainer.maximumMessages.finite ?? 0
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds.
+    var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+}

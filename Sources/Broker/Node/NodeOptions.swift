@@ -1,0 +1,63 @@
+/// What a node is made of, in the form that the broker works with; made from the configuration file.
+package struct NodeOptions: Sendable {
+    package var name = "sluice@127.0.0.1"
+    package var version: String
+    /// Threads that carry connections; a TLS or WebSocket listener adds as many event loops.
+    package var shards: Int
+    package var listeners: [ListenerOptions] = []
+    package var mqtt = MQTTZone()
+    package var ignoresSystemTopics = true
+    /// Milliseconds.
+    package var heartbeatInterval: Int64 = 30_000
+    /// Milliseconds.
+    package var systemMessageInterval: Int64 = 60_000
+    /// What `getenv()` in rules sees; names without their prefix.
+    package var ruleEnvironment: [String: String] = [:]
+
+    package init(version: String, shards: Int) {
+        self.version = version
+        self.shards = shards
+    }
+}
+
+package struct ListenerOptions: Sendable {
+    package enum Kind: String, Sendable { case tcp, ssl, ws, wss }
+    package enum Transport: String, Sendable { case epoll, nio }
+
+    package var kind: Kind
+    package var name: String
+    package var host: String
+    package var port: Int
+    package var transport = Transport.epoll
+    package var maxConnections = Int.max
+    package var backlog = 1024
+    package var noDelay = true
+    package var webSocketPath = "/mqtt"
+    package var failsWithoutSubprotocol = true
+    package var tls: TLSOptions?
+
+    package init(kind: Kind, name: String, host: String, port: Int) {
+        self.kind = kind
+        self.name = name
+        self.host = host
+        self.port = port
+    }
+
+    package var id: String { "\(kind.rawValue):\(name)" }
+
+    func address(port: Int) -> String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+package struct TLSOptions: Sendable {
+    package var certificateFile: String
+    package var keyFile: String
+    package var authorityFile: String?
+    /// Asks for a client certificate and checks it.
+    package var verifiesPeer = false
+    package var failsWithoutPeerCertificate = false
+
+    package init(certificateFile: String, keyFile: String) {
+        self.certificateFile = certificateFile
+        self.keyFile = keyFile
+    }
+}

@@ -1,0 +1,109 @@
+import Buffers
+
+/// The retained message of each topic, for the whole node. Cold: a retained PUBLISH and a SUBSCRIBE come here.
+final class RetainedStore: Sendable {
+    private final class Level {
+        var message: Message?
+        var children: [[UInt8]: Level] = [:]
+    }
+
+    private struct State {
+        var root = Level()
+        var count = 0
+    }
+
+    private let state = Guarded(State())
+    /// The most topics that may have one; 0 for no limit.
+    private let limit: Int
+
+    init(limit: Int) { self.limit = limit }
+
+    var count: Int { state.withLock { $0.count } }
+
+    /// - Returns: false when the store is full and the topic has none yet.
+    func store(_ message: Message) -> Bool {
+        let levels = Self.levels(of: message.view.topic)
+        return state.withLock { state in
+            var level = state.root
+            for name in levels {
+                if let next = level.children[name] {
+                    level = next
+                } else {
+                    if limit > 0, state.count >= limit { return false }
+                    let next = Level()
+                    level.children[name] = next
+                    level = next
+                }
+            }
+            if level.message == nil {
+                if limit > 0, state.count >= limit { return false }
+                state.count += 1
+            }
+            level.message = message
+            return true
+        }
+    }
+
+    /// - Parameter only: removes this message alone, not one that has replaced it.
+    func remove(_ topic: Bytes, only: Message? = nil) {
+        let levels = Self.levels(of: topic)
+        state.withLock { state in
+            if Self.remove(levels[...], below: state.root, only: only) { state.count -= 1 }
+        }
+    }
+
+    /// Removes the message and the levels that carried nothing else.
+    private static func remove(_ levels: ArraySlice<[UInt8]>, below level: Level, only: Message?) -> Bool {
+        guard let name = levels.first else {
+            guard let message = level.message, only == nil || only === message else { return false }
+            level.message = nil
+            return true
+        }
+        guard let child = level.children[name] else { return false }
+        let removed = remove(levels.dropFirst(), below: child, only: only)
+        if child.message == nil, child.children.isEmpty { level.children[name] = nil }
+        return removed
+    }
+
+    /// Calls `body` with the messages whose topics match; those that have expired are removed on the way.
+    func match(_ filter: Bytes, now: Int64, _ body: (Message) -> Void) {
+        let levels = Self.levels(of: filter)
+        var expired: [Message] = []
+        var found: [Message] = []
+        state.withLock { state in
+            Self.collect(levels[...], at: state.root, isRoot: true) { message in
+                if message.traits.expiresAt <= now { expired.append(message) } else { found.append(message) }
+            }
+        }
+        for message in expired { remove(message.view.topic, only: message) }
+        for message in found { body(message) }
+    }
+
+    private static func collect(_ levels: ArraySlice<[UInt8]>, at level: Level, isRoot: Bool, _ body: (Message) -> Void) {
+        guard let name = levels.first else {
+            if let message = level.message { body(message) }
+            return
+        }
+        let rest = levels.dropFirst()
+        if name == [UInt8(ascii: "#")], rest.isEmpty {
+            collectAll(at: level, skippingSystem: isRoot, body)
+        } else if name == [UInt8(ascii: "+")] {
+            for (key, child) in level.children where !(isRoot && key.first == UInt8(ascii: "$")) {
+                collect(rest, at: child, isRoot: false, body)
+            }
+        } else if let child = level.children[name] {
+            collect(rest, at: child, isRoot: false, body)
+        }
+    }
+
+    private static func collectAll(at level: Level, skippingSystem: Bool, _ body: (Message) -> Void) {
+        if let message = level.message { body(message) }
+        for (key, child) in level.children where !(skippingSystem && key.first == UInt8(ascii: "$")) {
+            collectAll(at: child, skippingSystem: false, body)
+        }
+    }
+
+    private static func levels(of topic: Bytes) -> [[UInt8]] {
+        topic.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { Array($0) }
+    }
+}

@@ -1,0 +1,137 @@
+import Buffers
+import RuleEngine
+
+/// The identifiers of the subscriptions that a message matched: mostly none or one. [MQTT-3.3.4-3]
+struct SubscriptionIdentifiers {
+    var first: UInt32 = 0
+    var others: [UInt32]?
+
+    mutating func add(_ identifier: UInt32) {
+        guard identifier != 0 else { return }
+        if first == 0 { first = identifier } else { others = (others ?? []) + [identifier] }
+    }
+}
+
+/// One session on this shard that gets the messages of a route, once, at the highest QoS of what it subscribed.
+/// [MQTT-3.3.5-1]
+struct LocalTarget {
+    let session: Session
+    var qos: UInt8
+    var noLocal: Bool
+    var retainAsPublished: Bool
+    var identifiers = SubscriptionIdentifiers()
+    /// The epoch at which the session came to this shard: older messages reach it by the shard that it left.
+    var movedAt: UInt64
+}
+
+/// A route as read under the router's lock.
+struct RouteDraft {
+    var epoch: UInt64 = 0
+    var targets: [LocalTarget] = []
+    var remoteShards: UInt64 = 0
+    var groups: [GroupSnapshot] = []
+    var rules: [InstalledRule] = []
+
+    mutating func add(_ subscription: Subscription, movedAt: UInt64) {
+        let options = subscription.options
+        if let index = targets.lastIndex(where: { $0.session === subscription.session && $0.noLocal == options.noLocal }) {
+            targets[index].qos = max(targets[index].qos, options.qos)
+            targets[index].retainAsPublished = targets[index].retainAsPublished || options.retainAsPublished
+            targets[index].identifiers.add(options.subscriptionIdentifier)
+            return
+        }
+        var target = LocalTarget(
+            session: subscription.session, qos: options.qos, noLocal: options.noLocal,
+            retainAsPublished: options.retainAsPublished, movedAt: movedAt)
+        target.identifiers.add(options.subscriptionIdentifier)
+        targets.append(target)
+    }
+}
+
+/// Where the messages of one topic go, as one shard sees it. Immutable; replaced when a generation moves on.
+final class Route {
+    let epoch: UInt64
+    let targets: [LocalTarget]
+    /// A bit for each other shard that has a target.
+    let remoteShards: UInt64
+    let groups: [GroupSnapshot]
+    /// The rules of this topic, joined so that one scan of the payload serves them all; nil without rules.
+    let rules: RuleSetRunner?
+
+    init(_ draft: RouteDraft, rules: RuleSetRunner?) {
+        epoch = draft.epoch
+        targets = draft.targets
+        remoteShards = draft.remoteShards
+        groups = draft.groups
+        self.rules = rules
+    }
+
+    var hasSubscribers: Bool { !targets.isEmpty || remoteShards != 0 || !groups.isEmpty }
+}
+
+/// Topic → route of one shard: direct-mapped, 4,096 entries, checked by generation on each look-up. A hit costs a hash
+/// and a comparison of bytes.
+struct RouteCache {
+    static let slots = 4096
+
+    private struct Entry {
+        var hash: UInt64 = 0
+        var exactGeneration: UInt64 = 0
+        var wildGeneration: UInt64 = 0
+        var topic: UnsafeMutableRawBufferPointer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        var route: Route?
+    }
+
+    private let entries: UnsafeMutablePointer<Entry>
+    private(set) var misses = 0
+
+    init() {
+        entries = .allocate(capacity: Self.slots)
+        entries.initialize(repeating: Entry(), count: Self.slots)
+    }
+
+    func deallocate() {
+        for slot in 0..<Self.slots { entries[slot].topic.deallocate() }
+        entries.deinitialize(count: Self.slots)
+        entries.deallocate()
+    }
+
+    /// - Returns: the route in force, nil when it must be read anew.
+    @inline(__always)
+    func find(_ topic: Bytes, hash: UInt64, router: Router) -> Unmanaged<Route>? {
+        let entry = entries + (Int(truncatingIfNeeded: hash) & (Self.slots - 1))
+        guard entry.pointee.hash == hash, entry.pointee.topic.count == topic.count,
+            entry.pointee.wildGeneration == router.wildGeneration.load(ordering: .acquiring),
+            entry.pointee.exactGeneration == router.exactGeneration(hash),
+            compareBytes(Bytes(entry.pointee.topic), topic) == 0
+        else { return nil }
+        return entry.pointee.route.map { Unmanaged.passUnretained($0) }
+    }
+
+    /// - Parameters:
+    ///   - exact: the generations read before the router was asked, so that a change in between is noticed.
+    mutating func store(_ route: Route, topic: Bytes, hash: UInt64, exact: UInt64, wild: UInt64) {
+        misses += 1
+        let entry = entries + (Int(truncatingIfNeeded: hash) & (Self.slots - 1))
+        if entry.pointee.topic.count != topic.count {
+            entry.pointee.topic.deallocate()
+            entry.pointee.topic = .allocate(byteCount: topic.count, alignment: 8)
+        }
+        entry.pointee.topic.copyMemory(from: topic)
+        entry.pointee.hash = hash
+        entry.pointee.exactGeneration = exact
+        entry.pointee.wildGeneration = wild
+        entry.pointee.route = route
+    }
+
+    /// Lets go of routes that are out of date, and so of the sessions that they hold.
+    func sweep(router: Router) {
+        let wild = router.wildGeneration.load(ordering: .acquiring)
+        for slot in 0..<Self.slots where entries[slot].route != nil {
+            if entries[slot].wildGeneration != wild || entries[slot].exactGeneration != router.exactGeneration(entries[slot].hash) {
+                entries[slot].route = nil
+                entries[slot].hash = 0
+            }
+        }
+    }
+}

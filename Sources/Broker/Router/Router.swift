@@ -1,0 +1,224 @@
+import Buffers
+import Synchronization
+import Topics
+
+/// One session's subscription to one filter. Immutable but for its options, which only the router's lock changes.
+final class Subscription: Sendable {
+    let session: Session
+    let filter: String
+    let shared: SharedFilter?
+    let options: DeliveryOptions
+
+    init(session: Session, filter: String, options: DeliveryOptions) {
+        self.session = session
+        self.filter = filter
+        self.shared = SharedFilter(filter)
+        self.options = options
+    }
+
+    /// The filter that topics are matched with: without `$share/group/`.
+    var topicFilter: String { shared?.filter ?? filter }
+}
+
+/// What a subscription asks for, in the form that the message path reads.
+struct DeliveryOptions: BitwiseCopyable, Equatable {
+    var qos: UInt8
+    var noLocal = false
+    var retainAsPublished = false
+    /// 0, 1 or 2 as on the wire.
+    var retainHandling: UInt8 = 0
+    /// 0 when there is none.
+    var subscriptionIdentifier: UInt32 = 0
+}
+
+/// Topic → who gets it. The one writer-locked index of a node: subscriptions, shared groups and rules side by side, so
+/// that a publish pays one look-up. Publishers read it through the ``RouteCache`` of their shard.
+///
+/// Invalidation: a filter without wildcards bumps one of 4,096 generations chosen by its hash, a filter with wildcards
+/// the one that all cached routes carry.
+final class Router: @unchecked Sendable {  // `state` under its lock; the generations are atomics
+    static let generationCount = 4096
+
+    private enum Element {
+        case subscription(Subscription)
+        case group(SharedGroup)
+        case rule(InstalledRule)
+    }
+
+    private struct State {
+        var index = TopicIndex<Element>()
+        var groups: [SharedFilter: SharedGroup] = [:]
+        /// Counts the moves of sessions between shards; a route carries the epoch at which it was read.
+        var epoch: UInt64 = 1
+        var subscriptions = 0
+        var sharedSubscriptions = 0
+    }
+
+    private let state = Guarded(State())
+    private let exactGenerations: UnsafeMutablePointer<Atomic<UInt64>>
+    let wildGeneration = Atomic<UInt64>(1)
+    let strategy: SharedStrategy
+
+    init(strategy: SharedStrategy) {
+        self.strategy = strategy
+        exactGenerations = .allocate(capacity: Self.generationCount)
+        for slot in 0..<Self.generationCount { (exactGenerations + slot).initialize(to: Atomic(1)) }
+    }
+
+    deinit {
+        exactGenerations.deinitialize(count: Self.generationCount)
+        exactGenerations.deallocate()
+    }
+
+    @inline(__always)
+    func exactGeneration(_ hash: UInt64) -> UInt64 {
+        exactGenerations[Int(truncatingIfNeeded: hash) & (Self.generationCount - 1)].load(ordering: .acquiring)
+    }
+
+    var counts: (topics: Int, subscriptions: Int, shared: Int) {
+        state.withLock { ($0.index.count, $0.subscriptions, $0.sharedSubscriptions) }
+    }
+
+    // MARK: Writers
+
+    /// Puts a subscription in force; one of the same session and filter must have been removed before.
+    func add(_ subscription: Subscription) {
+        withBytes(subscription.topicFilter) { filter in
+            state.withLock { state in
+                state.subscriptions += 1
+                guard let key = subscription.shared else {
+                    state.index.insert(.subscription(subscription), filter: filter)
+                    return
+                }
+                state.sharedSubscriptions += 1
+                if let group = state.groups[key] {
+                    group.members.append(subscription)
+                } else {
+                    let group = SharedGroup(key: key, member: subscription)
+                    state.groups[key] = group
+                    state.index.insert(.group(group), filter: filter)
+                }
+            }
+            invalidate(filter)
+        }
+    }
+
+    func remove(_ subscription: Subscription) {
+        withBytes(subscription.topicFilter) { filter in
+            state.withLock { state in
+                guard let key = subscription.shared else {
+                    state.subscriptions -= state.index.remove(filter: filter) {
+                        if case .subscription(let other) = $0 { other === subscription } else { false }
+                    }
+                    return
+                }
+                guard let group = state.groups[key] else { return }
+                let before = group.members.count
+                group.members.removeAll { $0 === subscription }
+                state.subscriptions -= before - group.members.count
+                state.sharedSubscriptions -= before - group.members.count
+                if group.members.isEmpty {
+                    state.groups[key] = nil
+                    state.index.remove(filter: filter) { if case .group(let other) = $0 { other === group } else { false } }
+                }
+            }
+            invalidate(filter)
+        }
+    }
+
+    /// Changes the rules in force in one step.
+    func replaceRules(removed: [InstalledRule], added: [InstalledRule]) {
+        state.withLock { state in
+            for rule in removed {
+                for filter in rule.filters {
+                    withBytes(filter) { bytes in
+                        _ = state.index.remove(filter: bytes) {
+                            if case .rule(let other) = $0 { other === rule } else { false }
+                        }
+                    }
+                }
+            }
+            for rule in added {
+                for filter in rule.filters { withBytes(filter) { state.index.insert(.rule(rule), filter: $0) } }
+            }
+        }
+        wildGeneration.wrappingAdd(1, ordering: .acquiringAndReleasing)
+        for slot in 0..<Self.generationCount {
+            exactGenerations[slot].wrappingAdd(1, ordering: .acquiringAndReleasing)
+        }
+    }
+
+    /// From the next look-up on, messages for this session go to another shard.
+    /// - Returns: the epoch of the move: routes with an older one still count on the old shard.
+    func move(_ session: Session, subscriptions: some Sequence<Subscription>, to shard: Int) -> UInt64 {
+        let epoch = state.withLock { state in
+            state.epoch += 1
+            session.place(on: shard, epoch: state.epoch)
+            return state.epoch
+        }
+        for subscription in subscriptions { withBytes(subscription.topicFilter) { invalidate($0) } }
+        return epoch
+    }
+
+    private func invalidate(_ filter: Bytes) {
+        if TopicSyntax.hasWildcard(filter) {
+            wildGeneration.wrappingAdd(1, ordering: .acquiringAndReleasing)
+        } else {
+            let hash = topicHash(filter)
+            exactGenerations[Int(truncatingIfNeeded: hash) & (Self.generationCount - 1)]
+                .wrappingAdd(1, ordering: .acquiringAndReleasing)
+        }
+    }
+
+    // MARK: Readers
+
+    /// What a shard needs to deliver a message of this topic. Cold: the cache misses.
+    func route(topic: Bytes, shard: Int) -> RouteDraft {
+        var draft = RouteDraft()
+        state.withLock { state in
+            draft.epoch = state.epoch
+            state.index.match(topic) { element in
+                switch element {
+                case .subscription(let subscription):
+                    let place = subscription.session.place
+                    if place.shard == shard {
+                        draft.add(subscription, movedAt: place.epoch)
+                    } else {
+                        draft.remoteShards |= 1 << UInt64(place.shard)
+                    }
+                case .group(let group): draft.groups.append(GroupSnapshot(group: group, members: group.members))
+                case .rule(let rule): if !draft.rules.contains(where: { $0 === rule }) { draft.rules.append(rule) }
+                }
+            }
+        }
+        return draft
+    }
+}
+
+/// FNV-1a with a final mix; the cache and the generations use the same one.
+@inline(__always)
+func topicHash(_ topic: Bytes) -> UInt64 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    var position = 0
+    let count = topic.count
+    if let base = topic.baseAddress {
+        while position + 8 <= count {
+            let word = base.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+            hash = (hash ^ word) &* 0x9FB2_1C65_1E98_DF25
+            hash ^= hash >> 32
+            position += 8
+        }
+        while position < count {
+            hash = (hash ^ UInt64(base.load(fromByteOffset: position, as: UInt8.self))) &* 0x100_0000_01b3
+            position += 1
+        }
+    }
+    hash ^= UInt64(truncatingIfNeeded: count)
+    hash = hash &* 0x9E37_79B9_7F4A_7C15
+    return hash ^ (hash >> 29)
+}
+
+func withBytes<R>(_ text: String, _ body: (Bytes) throws -> R) rethrows -> R {
+    var text = text
+    return try text.withUTF8 { try body(Bytes($0)) }
+}

@@ -1,0 +1,171 @@
+import Buffers
+import MQTTCodec
+import RuleEngine
+
+/// The columns of the message events, read from the message in place. One object for each shard, filled for each event.
+/// [EMQX rule-sql: events and columns]
+final class MessageEvent: EventColumns {
+    var kind = EventName.messagePublish
+    var message: MessageView
+    /// Delivered, acknowledged, not delivered: to whom.
+    var receiver: Publisher?
+    var deliveredQoS: UInt8 = 0
+    var reason: StaticString = ""
+
+    init() {
+        let none = Bytes(start: nil, count: 0)
+        message = MessageView(
+            topic: none, properties: none, payload: none,
+            traits: MessageTraits(receivedAt: 0, publisherID: 0, qos: 0, isRetained: false), id: MessageID(high: 0, low: 0),
+            publisher: nil)
+    }
+
+    private static let columns: [EventName: [Column]] = Dictionary(
+        uniqueKeysWithValues: EventName.allCases.map { ($0, $0.columns.map { Column($0) } + [.metadata]) })
+    private static let publishColumns = EventName.messagePublish.columns.map { Column($0) }
+
+    var present: [Column] {
+        kind == .messagePublish ? Self.publishColumns : Self.columns[kind] ?? Self.publishColumns
+    }
+
+    func value(of column: Column, in context: EvaluationContext) throws(EvaluationError) -> Value {
+        switch column {
+        case .payload: return .string(message.payload)
+        case .topic: return .string(message.topic)
+        case .clientid: return client?.clientIDValue ?? .undefined
+        case .qos: return .integer(Int(kind == .messagePublish || kind == .messageDropped ? message.traits.qos : deliveredQoS))
+        case .username: return client?.usernameValue ?? .undefined
+        case .timestamp: return .integer(Int(context.nowNanoseconds / 1_000_000))
+        case .publishReceivedAt: return .integer(Int(message.traits.receivedAt))
+        case .event: return eventName
+        case .node: return try context.arena.string(context.node)
+        case .id: return try message.id.value(in: context.arena)
+        case .peerhost: return client?.peerHostValue ?? .undefined
+        case .peername: return client?.peerNameValue ?? .undefined
+        case .flags: return try flags(context.arena)
+        case .pubProps: return try MessageProperties.value(of: message.properties, in: context.arena)
+        case .clientAttrs: return kind == .messagePublish ? .emptyObject : .undefined
+        default: return otherValue(of: column)
+        }
+    }
+
+    private func otherValue(of column: Column) -> Value {
+        switch column {
+        case Self.fromClientID: receiver == nil ? .undefined : message.publisher?.clientIDValue ?? .undefined
+        case Self.fromUsername: receiver == nil ? .undefined : message.publisher?.usernameValue ?? .undefined
+        case Self.reasonColumn: kind == .messageDropped || kind == .deliveryDropped ? .atom(reason) : .undefined
+        case Self.pubackProps: kind == .messageAcked ? MessageProperties.none : .undefined
+        default: .undefined
+        }
+    }
+
+    private static let fromClientID = Column("from_clientid")
+    private static let fromUsername = Column("from_username")
+    private static let reasonColumn = Column("reason")
+    private static let pubackProps = Column("puback_props")
+
+    /// Whom `clientid` names: the receiver where there is one, the publisher otherwise.
+    private var client: Publisher? { receiver ?? message.publisher }
+
+    private var eventName: Value {
+        switch kind {
+        case .messageDelivered: .atom("message.delivered")
+        case .messageAcked: .atom("message.acked")
+        case .messageDropped: .atom("message.dropped")
+        case .deliveryDropped: .atom("delivery.dropped")
+        default: .atom("message.publish")
+        }
+    }
+
+    private func flags(_ arena: Arena) throws(EvaluationError) -> Value {
+        let members = try arena.allocate(Member.self, count: 2)
+        members[0] = Member(key: Value.string("dup").bytes, value: .boolean(message.traits.isDuplicate))
+        members[1] = Member(key: Value.string("retain").bytes, value: .boolean(message.traits.isRetained))
+        return .object(UnsafeBufferPointer(members))
+    }
+}
+
+extension MessageID {
+    private static let digits: StaticString = "0123456789ABCDEF"
+
+    /// 32 upper-case hex digits.
+    func value(in arena: Arena) throws(EvaluationError) -> Value {
+        let text = try arena.bytes(count: 32)
+        for (word, offset) in [(high, 0), (low, 16)] {
+            for position in 0..<16 {
+                let digit = Int(word >> UInt64(60 - position * 4) & 15)
+                text[offset + position] = Self.digits.utf8Start[digit]
+            }
+        }
+        return .string(Bytes(text))
+    }
+}
+
+/// MQTT 5 properties as rules see them: by their MQTT names, `User-Property` always there. [EMQX rule-sql: *_props]
+enum MessageProperties {
+    /// No property at all: `{"User-Property": {}}`.
+    static let none: Value = {
+        let member = UnsafeMutablePointer<Member>.allocate(capacity: 1)  // one for the process
+        member.initialize(to: Member(key: Value.string("User-Property").bytes, value: .emptyObject))
+        return .object(UnsafeBufferPointer(start: member, count: 1))
+    }()
+
+    static func value(of encoded: Bytes, in arena: Arena) throws(EvaluationError) -> Value {
+        guard encoded.count > 0 else { return none }
+        // The codec has accepted these bytes; were they damaged, the rule sees no properties.
+        guard let properties = try? Properties.decode(encoded) else { return none }
+        return try value(of: properties, in: arena)
+    }
+
+    static func value(of properties: Properties, in arena: Arena) throws(EvaluationError) -> Value {
+        var members: [Member] = []
+        if let value = properties.payloadFormatIndicator {
+            members.append(try member("Payload-Format-Indicator", .integer(Int(value)), arena))
+        }
+        if let value = properties.messageExpiryInterval {
+            members.append(try member("Message-Expiry-Interval", .integer(Int(value)), arena))
+        }
+        if let value = properties.contentType { members.append(try member("Content-Type", arena.string(value), arena)) }
+        if let value = properties.responseTopic { members.append(try member("Response-Topic", arena.string(value), arena)) }
+        if let value = properties.correlationData {
+            let copy = try arena.bytes(count: value.count)
+            copy.copyBytes(from: value)
+            members.append(try member("Correlation-Data", .string(Bytes(copy)), arena))
+        }
+        if let value = properties.sessionExpiryInterval {
+            members.append(try member("Session-Expiry-Interval", .integer(Int(value)), arena))
+        }
+        if let value = properties.receiveMaximum { members.append(try member("Receive-Maximum", .integer(Int(value)), arena)) }
+        if let value = properties.maximumPacketSize {
+            members.append(try member("Maximum-Packet-Size", .integer(Int(value)), arena))
+        }
+        if let value = properties.topicAliasMaximum {
+            members.append(try member("Topic-Alias-Maximum", .integer(Int(value)), arena))
+        }
+        if let value = properties.subscriptionIdentifiers.first {
+            members.append(try member("Subscription-Identifier", .integer(Int(value)), arena))
+        }
+        if let value = properties.reasonString { members.append(try member("Reason-String", arena.string(value), arena)) }
+        try appendUserProperties(properties, to: &members, arena)
+        return try arena.object(members)
+    }
+
+    private static func appendUserProperties(
+        _ properties: Properties, to members: inout [Member], _ arena: Arena
+    ) throws(EvaluationError) {
+        var map: [Member] = []
+        var pairs: [Value] = []
+        for property in properties.userProperties {
+            let name = try arena.string(property.name)
+            let value = try arena.string(property.value)
+            map.append(Member(key: name.bytes, value: value))
+            pairs.append(try arena.object([try member("key", name, arena), try member("value", value, arena)]))
+        }
+        members.append(try member("User-Property", arena.object(map), arena))
+        if !pairs.isEmpty { members.append(try member("User-Property-Pairs", arena.array(pairs), arena)) }
+    }
+
+    private static func member(_ key: StaticString, _ value: Value, _ arena: Arena) throws(EvaluationError) -> Member {
+        Member(key: Value.string(key).bytes, value: value)
+    }
+}

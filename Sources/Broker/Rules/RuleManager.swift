@@ -1,0 +1,240 @@
+package import ConfigSchema
+package import Logging
+import RuleEngine
+import RuleFiles
+package import Sinks
+import Synchronization
+
+/// Owns the rules and sinks of a node: reads the files, checks and tests them, puts them in force as a whole or not at
+/// all, and keeps what a reload did not change.
+package final class RuleManager: Sendable {
+    package struct Options: Sendable {
+        package var paths: [String]
+        /// Whether a path that does not exist is a mistake.
+        package var requiresPaths: Bool
+        package var testsOnLoad: RuleFileSettings.TestsOnLoad
+        package var nodeName: String
+        /// What relative paths of file sinks are below.
+        package var dataDirectory: String
+        /// How long a sink that a reload removed may go on delivering.
+        package var removalDrain = Duration.seconds(30)
+
+        package init(
+            paths: [String], requiresPaths: Bool, testsOnLoad: RuleFileSettings.TestsOnLoad, nodeName: String,
+            dataDirectory: String
+        ) {
+            self.paths = paths
+            self.requiresPaths = requiresPaths
+            self.testsOnLoad = testsOnLoad
+            self.nodeName = nodeName
+            self.dataDirectory = dataDirectory
+        }
+    }
+
+    /// What a load came to.
+    package struct Report: Sendable {
+        package var isInForce: Bool
+        package var problems: [ConfigProblem]
+        package var failedTests: [String]
+        package var generation: Int
+        /// Ids, by what happened to them.
+        package var added: [String] = []
+        package var changed: [String] = []
+        package var removed: [String] = []
+        package var files: [String] = []
+    }
+
+    private struct RunningSink {
+        var worker: SinkWorker
+        var content: String
+    }
+
+    private struct State {
+        var generation = 0
+        var sinks: [String: RunningSink] = [:]
+        var rules: [InstalledRule] = []
+        var files: [String] = []
+        var lastFailure: String?
+    }
+
+    private let node: BrokerNode
+    private let runtime: SinkRuntime
+    private let options: Options
+    private let environment: Environment
+    private let logger: Logger
+    /// One load at a time; never held while a message is worked on.
+    private let state = Guarded(State())
+
+    package init(node: BrokerNode, options: Options, environment: Environment, logger: Logger) {
+        self.node = node
+        self.options = options
+        self.environment = environment
+        self.logger = logger
+        runtime = SinkRuntime(logger: logger)
+    }
+
+    // MARK: Loading
+
+    /// Reads the rule files and puts them in force if all is right with them. Blocks: files, tests, threads of sinks.
+    package func load() -> Report {
+        state.withLock { state in
+            let (sources, missing) = RuleFileFinder.sources(options.paths, missingIsError: options.requiresPaths)
+            let loaded = RuleFileLoader.load(
+                sources, RuleFileLoader.LoadOptions(environment: environment, nodeName: options.nodeName))
+            let problems = missing + loaded.problems
+            var report = Report(
+                isInForce: false, problems: problems, failedTests: [], generation: state.generation, files: loaded.files)
+            guard !problems.hasErrors else {
+                state.lastFailure = problems.first { $0.severity == .error }?.headline
+                return report
+            }
+            report.failedTests = failedTests(sources)
+            if !report.failedTests.isEmpty, options.testsOnLoad == .require {
+                state.lastFailure = "test failed: \(report.failedTests[0])"
+                return report
+            }
+            do throws(SinkFailure) {
+                try install(loaded, &state, &report)
+                state.lastFailure = nil
+            } catch {
+                state.lastFailure = error.reason
+                report.failedTests.append("a sink could not be started: \(error.reason)")
+            }
+            return report
+        }
+    }
+
+    /// The inline tests that fail, each with its reasons; they have ten seconds in all.
+    private func failedTests(_ sources: [SourceFile]) -> [String] {
+        guard options.testsOnLoad != .off else { return [] }
+        return RuleTestRunner.run(sources, nodeName: options.nodeName, deadline: .now + .seconds(10))
+            .filter { !$0.passed }
+            .map { test in
+                "\(test.origin): the test \"\(test.name)\" of rule \(test.rule) fails: "
+                    + test.failures.map(\.message).joined(separator: "; ")
+            }
+    }
+
+    private func install(_ loaded: LoadedRules, _ state: inout State, _ report: inout Report) throws(SinkFailure) {
+        let sinks = try startSinks(loaded.definition, state)
+        var rules: [InstalledRule] = []
+        for definition in loaded.definition.rules {
+            let rule = makeRule(definition, sinks)
+            if let running = state.rules.first(where: { $0.id == rule.id }) {
+                if running.contentHash == rule.contentHash {
+                    rules.append(running)
+                    continue
+                }
+                report.changed.append(rule.id)
+            } else {
+                report.added.append(rule.id)
+            }
+            rules.append(rule)
+        }
+        report.removed = state.rules.map(\.id).filter { id in !rules.contains { $0.id == id } }
+        node.install(RuleSnapshot(rules: rules))
+        let gone = state.sinks.filter { id, sink in sinks[id]?.worker !== sink.worker }.map(\.value.worker)
+        state.sinks = sinks
+        state.rules = rules
+        state.files = loaded.files
+        state.generation += 1
+        report.generation = state.generation
+        report.isInForce = true
+        retire(gone)
+    }
+
+    /// The sinks of a definition: those that run and have not changed, the others started. All or none.
+    private func startSinks(_ definition: RuleSetDefinition, _ state: State) throws(SinkFailure) -> [String: RunningSink] {
+        var sinks: [String: RunningSink] = [:]
+        var started: [SinkWorker] = []
+        do throws(SinkFailure) {
+            for action in definition.actions where action.isEnabled {
+                if let running = state.sinks[action.id], running.content == action.content.hash {
+                    sinks[action.id] = running
+                    continue
+                }
+                let worker = try runtime.start(try action.sinkDefinition(dataDirectory: options.dataDirectory))
+                started.append(worker)
+                sinks[action.id] = RunningSink(worker: worker, content: action.content.hash)
+            }
+            for rule in definition.rules {
+                for use in rule.actions {
+                    guard case .console = use.kind else { continue }
+                    let running = state.sinks[use.name]
+                    if let running {
+                        sinks[use.name] = running
+                        continue
+                    }
+                    let worker = try runtime.start(.console(use.name))
+                    started.append(worker)
+                    sinks[use.name] = RunningSink(worker: worker, content: "console")
+                }
+            }
+        } catch {
+            for worker in started { worker.beginDrain(until: .now) }
+            throw error
+        }
+        return sinks
+    }
+
+    private func makeRule(_ definition: RuleDefinition, _ sinks: [String: RunningSink]) -> InstalledRule {
+        var actions: [InstalledAction] = []
+        var content = definition.content.hash
+        for use in definition.actions {
+            switch use.kind {
+            case .republish(let arguments):
+                actions.append(.republish(RepublishAction(arguments, ruleID: definition.id), name: use.name))
+            case .action(let id):
+                // A disabled action has no sink; its rows are counted as discarded by its absence here.
+                guard let sink = sinks[id] else { continue }
+                content += sink.content
+                actions.append(
+                    .sink(
+                        sink.worker, use: sink.worker.use(ruleID: definition.id, undefinedAs: definition.undefinedAs),
+                        name: use.name))
+            case .console:
+                guard let sink = sinks[use.name] else { continue }
+                actions.append(.sink(sink.worker, use: sink.worker.use(ruleID: definition.id), name: use.name))
+            }
+        }
+        return InstalledRule(
+            id: definition.id, compiled: definition.compiled, actions: actions,
+            maxHops: UInt8(clamping: definition.maximumHops), origin: definition.origin.description, name: definition.name,
+            description: definition.description, sql: definition.sql, isEnabled: definition.isEnabled, contentHash: content)
+    }
+
+    /// Lets sinks that nobody uses any more deliver what they have, once no shard can hand over more.
+    private func retire(_ workers: [SinkWorker]) {
+        guard !workers.isEmpty else { return }
+        node.whenInstalled { [logger, drain = options.removalDrain] in
+            let deadline = ContinuousClock.now + drain
+            for worker in workers {
+                logger.notice("A sink was removed and drains.", metadata: ["sink.name": "\(worker.type):\(worker.name)"])
+                worker.beginDrain(until: deadline)
+            }
+        }
+    }
+
+    // MARK: Stop
+
+    /// Delivers what the sinks have, until the deadline; after the node has stopped.
+    /// - Returns: by sink, how many records could not be delivered.
+    package func drain(until deadline: ContinuousClock.Instant) -> [(name: String, lost: Int)] {
+        let workers = state.withLock { Array($0.sinks.values.map(\.worker)) }
+        return SinkRuntime.drain(workers, until: deadline)
+    }
+
+    // MARK: Figures
+
+    package var summary: (generation: Int, files: [String], lastFailure: String?) {
+        state.withLock { ($0.generation, $0.files, $0.lastFailure) }
+    }
+
+    /// Every sink that runs.
+    package var sinkStatuses: [SinkStatus] {
+        state.withLock { $0.sinks.values.map(\.worker) }.map { $0.status() }.sorted { ($0.type, $0.name) < ($1.type, $1.name) }
+    }
+
+    /// Every rule in force, in the order of the files.
+    package var ruleStatuses: [RuleStatus] { node.rulesInForce.rules.map { RuleStatus($0) } }
+}

@@ -1,0 +1,318 @@
+import Buffers
+import Logging
+import MQTTCodec
+import RuleEngine
+import Sinks
+import Synchronization
+
+/// The rules in force, as one immutable value. The node publishes it; each shard keeps its own reference.
+final class RuleSnapshot: Sendable {
+    let rules: [InstalledRule]
+    let byEvent: [EventName: [InstalledRule]]
+
+    init(rules: [InstalledRule]) {
+        self.rules = rules
+        var byEvent: [EventName: [InstalledRule]] = [:]
+        for rule in rules where rule.isEnabled {
+            for event in EventName.allCases where rule.listens(to: event) { byEvent[event, default: []].append(rule) }
+        }
+        self.byEvent = byEvent
+    }
+
+    static let empty = RuleSnapshot(rules: [])
+}
+
+/// The rules of one topic on one shard: evaluated together, so that the payload is scanned once.
+final class RuleSetRunner {
+    let group: RuleGroup
+    let runners: [RuleRunner]
+
+    init(group: RuleGroup, runners: [RuleRunner]) {
+        self.group = group
+        self.runners = runners
+    }
+}
+
+/// One rule on one shard: its counters and its hands into the sinks.
+final class RuleRunner {
+    enum Action {
+        case sink(SinkAppender, RuleUse)
+        case republish(RepublishAction)
+    }
+
+    let rule: InstalledRule
+    let counters: RuleCounters
+    let actions: [Action]
+    /// The sender of what this rule republishes.
+    let publisher: Publisher
+
+    init(_ rule: InstalledRule, appender: (SinkWorker) -> SinkAppender) {
+        self.rule = rule
+        counters = rule.makeCounters()
+        publisher = Publisher(clientID: rule.id, username: nil, peerHost: "", peerName: "")
+        actions = rule.actions.map { action in
+            switch action {
+            case .sink(let sink, let use, _): .sink(appender(sink), use)
+            case .republish(let action, _): .republish(action)
+            }
+        }
+    }
+}
+
+/// The rule engine's seat on a shard: evaluates, counts, hands rows to the actions. Confined to the shard's thread.
+final class RuleStage {
+    let context: EvaluationContext
+    private let logger: Logger
+    private let ignoresSystemTopics: Bool
+    private let templates: TemplateContext
+    private let rows = RowList()
+    private let event = MessageEvent()
+    /// What sinks are told of the event under evaluation.
+    private var record = RecordContext(
+        timestamp: 0, clientID: Bytes(start: nil, count: 0), topic: Bytes(start: nil, count: 0))
+    private var snapshot = RuleSnapshot.empty
+    private var runners: [ObjectIdentifier: RuleRunner] = [:]
+    /// This shard's end of each sink that its rules use.
+    private var appenders: [ObjectIdentifier: SinkAppender] = [:]
+    /// Those with something to hand over at the end of the tick.
+    private var dirtyAppenders: [SinkAppender] = []
+    private var blockingAppenders: [SinkAppender] = []
+    private var sets: [[ObjectIdentifier]: RuleSetRunner] = [:]
+    private var eventSets: [EventName: RuleSetRunner] = [:]
+    private unowned var shard: Shard!
+
+    // Read on the message path.
+    private(set) var wantsDelivered = false
+    private(set) var wantsAcked = false
+    private(set) var wantsDropped = false
+    private(set) var wantsDeliveryDropped = false
+    /// Whether some rule's columns need the publisher of a message that comes from another shard.
+    var needsPublisher: Bool { wantsDelivered || wantsAcked || wantsDeliveryDropped }
+
+    init(context: EvaluationContext, ignoresSystemTopics: Bool, logger: Logger) {
+        self.context = context
+        templates = TemplateContext(arena: context.arena)
+        self.ignoresSystemTopics = ignoresSystemTopics
+        self.logger = logger
+    }
+
+    func attach(to shard: Shard) { self.shard = shard }
+
+    /// Takes over a new set of rules. Runners of rules that stay are kept, with their counters and their sinks' buffers.
+    func install(_ snapshot: RuleSnapshot) {
+        handOver()
+        self.snapshot = snapshot
+        let current = Set(snapshot.rules.map { ObjectIdentifier($0) })
+        runners = runners.filter { current.contains($0.key) }
+        sets = [:]
+        eventSets = [:]
+        for (event, rules) in snapshot.byEvent { eventSets[event] = makeSet(rules) }
+        wantsDelivered = eventSets[.messageDelivered] != nil
+        wantsAcked = eventSets[.messageAcked] != nil
+        wantsDropped = eventSets[.messageDropped] != nil
+        wantsDeliveryDropped = eventSets[.deliveryDropped] != nil
+        let used = Set(snapshot.rules.flatMap(\.actions).compactMap { action in
+            if case .sink(let worker, _, _) = action { ObjectIdentifier(worker) } else { nil }
+        })
+        appenders = appenders.filter { used.contains($0.key) }
+        listBlockingAppenders()
+    }
+
+    private func appender(of worker: SinkWorker) -> SinkAppender {
+        if let known = appenders[ObjectIdentifier(worker)] { return known }
+        let made = worker.makeAppender()
+        appenders[ObjectIdentifier(worker)] = made
+        listBlockingAppenders()
+        return made
+    }
+
+    private func listBlockingAppenders() { blockingAppenders = Array(appenders.values) }
+
+    // MARK: Rules by topic
+
+    /// The runner of a topic's rules; nil when there are none. Cold: called when a route is read.
+    func runner(for rules: [InstalledRule], topic: Bytes) -> RuleSetRunner? {
+        let enabled = rules.filter(\.isEnabled)
+        guard !enabled.isEmpty, !(ignoresSystemTopics && topic.starts(with: "$SYS/".utf8)) else { return nil }
+        let key = enabled.map { ObjectIdentifier($0) }
+        if let known = sets[key] { return known }
+        let made = makeSet(enabled)
+        sets[key] = made
+        return made
+    }
+
+    private func makeSet(_ rules: [InstalledRule]) -> RuleSetRunner {
+        let members = rules.map { rule in
+            if let known = runners[ObjectIdentifier(rule)] { return known }
+            let made = RuleRunner(rule, appender: appender(of:))
+            runners[ObjectIdentifier(rule)] = made
+            return made
+        }
+        return RuleSetRunner(group: RuleGroup(rules.map(\.compiled)), runners: members)
+    }
+
+    // MARK: Message events
+
+    /// Runs a topic's rules over a message that was published.
+    func run(_ set: RuleSetRunner, message: MessageView) {
+        event.kind = .messagePublish
+        event.message = message
+        event.receiver = nil
+        run(message, set)
+    }
+
+    func messageDropped(_ message: MessageView, reason: StaticString) {
+        guard let set = eventSets[.messageDropped], !isIgnored(message) else { return }
+        event.reason = reason
+        run(set, kind: .messageDropped, message, qos: message.traits.qos, receiver: nil)
+    }
+
+    func messageDelivered(_ message: MessageView, qos: UInt8, session: Session) {
+        guard let set = eventSets[.messageDelivered], !isIgnored(message) else { return }
+        run(set, kind: .messageDelivered, message, qos: qos, receiver: session.publisher)
+    }
+
+    func messageAcked(_ message: Message, session: Session) {
+        guard let set = eventSets[.messageAcked], !isIgnored(message.view) else { return }
+        run(set, kind: .messageAcked, message.view, qos: message.traits.qos, receiver: session.publisher)
+    }
+
+    func deliveryDropped(_ message: MessageView, session: Session, reason: DropReason) {
+        guard let set = eventSets[.deliveryDropped], !isIgnored(message) else { return }
+        event.reason = reason.text
+        run(set, kind: .deliveryDropped, message, qos: message.traits.qos, receiver: session.publisher)
+    }
+
+    private func isIgnored(_ message: MessageView) -> Bool {
+        ignoresSystemTopics && message.topic.starts(with: "$SYS/".utf8)
+    }
+
+    private func run(_ set: RuleSetRunner, kind: EventName, _ message: MessageView, qos: UInt8, receiver: Publisher?) {
+        event.kind = kind
+        event.message = message
+        event.receiver = receiver
+        event.deliveredQoS = qos
+        run(message, set)
+    }
+
+    @inline(__always)
+    private func run(_ message: MessageView, _ set: RuleSetRunner) {
+        let client = event.receiver ?? message.publisher
+        run(
+            set, event: event, message: message, clientID: client?.clientIDValue.bytes ?? Bytes(start: nil, count: 0),
+            topic: message.topic)
+    }
+
+    // MARK: Client events
+
+    func run(_ kind: EventName, clientID: String, _ columns: () -> [(name: String, value: StoredValue)]) {
+        guard let set = eventSets[kind] else { return }
+        let common: [(name: String, value: StoredValue)] = [
+            ("event", .atom(Array(kind.rawValue.utf8))),
+            ("timestamp", .integer(Int(context.nowNanoseconds / 1_000_000))),
+            ("node", .string(Array(context.node.utf8))),
+        ]
+        let event = DictionaryEvent(common + columns())
+        withBytes(clientID) { clientID in
+            run(set, event: event, message: nil, clientID: clientID, topic: Bytes(start: nil, count: 0))
+        }
+    }
+
+    func wants(_ kind: EventName) -> Bool { eventSets[kind] != nil }
+
+    // MARK: Evaluation
+
+    private func run(
+        _ set: RuleSetRunner, event: any EventColumns, message: MessageView?, clientID: Bytes, topic: Bytes
+    ) {
+        record = RecordContext(timestamp: context.nowNanoseconds / 1_000_000, clientID: clientID, topic: topic)
+        context.arena.reset()
+        context.event = event
+        var position = 0
+        set.group.evaluate(event, in: context, rows: rows) { _, outcome in
+            let runner = set.runners[position]
+            position += 1
+            finish(runner, outcome, event: event, message: message)
+        }
+    }
+
+    @inline(__always)
+    private func finish(_ runner: RuleRunner, _ outcome: Outcome, event: any EventColumns, message: MessageView?) {
+        switch outcome {
+        case .noResult: runner.counters.noResult.add(1)
+        case .passed(let count):
+            runner.counters.passed.add(1)
+            runner.counters.rows.add(count)
+            for index in 0..<count { act(runner, row: rows[index], event: event, message: message) }
+        case .failed(let error):
+            runner.counters.exceptions.add(1)
+            logger.debug("A rule failed.", metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
+        }
+    }
+
+    private func act(_ runner: RuleRunner, row: Value, event: any EventColumns, message: MessageView?) {
+        for index in 0..<runner.actions.count {
+            switch runner.actions[index] {
+            case .sink(let appender, let use):
+                if appender.append(row: row, use: use, event: record, context: context) { dirtyAppenders.append(appender) }
+            case .republish(let action):
+                let succeeded = republish(action, runner, row: row, event: event, message: message)
+                let counters = runner.counters.republished[index]
+                if succeeded { counters.success.add(1) } else { counters.failed.add(1) }
+            }
+        }
+    }
+
+    // MARK: Republish [EMQX rule-sql: republish]
+
+    /// - Returns: whether the action succeeded; a message that this very rule published is left alone, which is a success
+    ///   as in EMQX.
+    private func republish(
+        _ action: RepublishAction, _ runner: RuleRunner, row: Value, event: any EventColumns, message: MessageView?
+    ) -> Bool {
+        let hops = (message?.traits.hops ?? 0) &+ 1
+        guard hops <= runner.rule.maxHops else {
+            logger.warning(
+                "A republish was refused: the message has passed too many rules.",
+                metadata: ["rule.id": "\(runner.rule.id)", "message.hops": "\(hops - 1)"])
+            return false
+        }
+        do throws(EvaluationError) {
+            var origin = RepublishEvent()
+            origin.flags = try event.value(of: .flags, in: context)
+            origin.publishProperties = try event.value(of: .pubProps, in: context)
+            if hops > 1 { origin.republishedBy = message?.publisher?.clientID }
+            guard let made = try action.message(row: row, event: origin, context: prepareTemplates(runner.rule)) else {
+                logger.error(
+                    "A republish was refused: the message came from this rule.", metadata: ["rule.id": "\(runner.rule.id)"])
+                return true
+            }
+            shard.republished.append(shard.makeMessage(made, runner: runner, hops: hops))
+            return true
+        } catch {
+            logger.warning("A republish failed.", metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
+            return false
+        }
+    }
+
+    private func prepareTemplates(_ rule: InstalledRule) -> TemplateContext {
+        templates.eventMilliseconds = context.nowNanoseconds / 1_000_000
+        templates.ruleID = rule.id
+        return templates
+    }
+
+    // MARK: The tick
+
+    /// Gives what the tick has gathered to the sinks' workers.
+    @inline(__always)
+    func handOver() {
+        guard !dirtyAppenders.isEmpty else { return }
+        for appender in dirtyAppenders { appender.handOver() }
+        dirtyAppenders.removeAll(keepingCapacity: true)
+    }
+
+    /// Whether a sink asks its publishers to wait.
+    var isCongested: Bool { blockingAppenders.contains { $0.isCongested } }
+
+    func timerTick() {}
+}

@@ -1,0 +1,46 @@
+/// Client identifier → session, for the whole node. A cold lock: CONNECT, the end of a session, a move between shards.
+final class ClientRegistry: Sendable {
+    enum Claim {
+        case new(Session)
+        case here(Session)
+        case elsewhere(Session, owner: Int)
+    }
+
+    private struct Entry {
+        var session: Session
+        var owner: Int
+    }
+
+    private let entries = Guarded<[String: Entry]>([:])
+
+    /// Finds the session of that client, or makes it here. One of two that claim at once makes it.
+    func claim(_ clientID: String, shard: Shard, make: () -> Session) -> Claim {
+        entries.withLock { entries in
+            if let entry = entries[clientID] {
+                return entry.owner == shard.index ? .here(entry.session) : .elsewhere(entry.session, owner: entry.owner)
+            }
+            let session = make()
+            entries[clientID] = Entry(session: session, owner: shard.index)
+            return .new(session)
+        }
+    }
+
+    func move(_ session: Session, to shard: Int) {
+        entries.withLock { entries in
+            if entries[session.clientID]?.session === session { entries[session.clientID]?.owner = shard }
+        }
+    }
+
+    /// Removes this session, not one that has taken its name.
+    func remove(_ session: Session) {
+        entries.withLock { entries in
+            if entries[session.clientID]?.session === session { entries[session.clientID] = nil }
+        }
+    }
+
+    func find(_ clientID: String) -> (session: Session, owner: Int)? {
+        entries.withLock { $0[clientID].map { ($0.session, $0.owner) } }
+    }
+
+    var count: Int { entries.withLock { $0.count } }
+}

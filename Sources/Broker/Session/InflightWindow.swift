@@ -1,0 +1,123 @@
+/// A QoS 1 or 2 message that was given a packet identifier. [MQTT-4.4.0-1]
+struct InflightEntry {
+    enum Phase: UInt8 {
+        case free
+        /// PUBLISH is to be acknowledged by PUBACK or PUBREC.
+        case published
+        /// PUBREL is to be acknowledged by PUBCOMP.
+        case released
+    }
+
+    var phase = Phase.free
+    var qos: UInt8 = 0
+    var isRetained = false
+    var packetIdentifier: UInt16 = 0
+    /// Order of sending.
+    var sequence: UInt64 = 0
+    /// Nil once the receiver has the message (QoS 2 after PUBREC).
+    var message: Message?
+    var identifiers = SubscriptionIdentifiers()
+}
+
+/// The messages on their way to one client, in a ring indexed by packet identifier: no dictionary, no allocation once
+/// it has grown to what the client lets be in flight.
+struct InflightWindow {
+    private var entries: [InflightEntry] = []
+    private var nextIdentifier: UInt16 = 1
+    private var nextSequence: UInt64 = 0
+    /// Entries in use.
+    private(set) var count = 0
+    /// How many of them were sent on the current connection.
+    private(set) var outstanding = 0
+    /// What a resumed session has still to send again, in order; limited by the client's Receive Maximum.
+    private var resend: [UInt16] = []
+
+    private func slot(_ identifier: UInt16) -> Int { Int(identifier) & (entries.count - 1) }
+
+    /// Takes the next free packet identifier and puts the message under it.
+    mutating func add(_ message: Message, qos: UInt8, isRetained: Bool, identifiers: SubscriptionIdentifiers) -> UInt16 {
+        if (count + 1) * 2 > entries.count { grow() }
+        while entries[slot(nextIdentifier)].phase != .free { advanceIdentifier() }
+        let identifier = nextIdentifier
+        advanceIdentifier()
+        nextSequence += 1
+        let position = slot(identifier)
+        entries[position].phase = .published
+        entries[position].qos = qos
+        entries[position].isRetained = isRetained
+        entries[position].packetIdentifier = identifier
+        entries[position].sequence = nextSequence
+        entries[position].message = message
+        entries[position].identifiers = identifiers
+        count += 1
+        outstanding += 1
+        return identifier
+    }
+
+    private mutating func advanceIdentifier() { nextIdentifier = nextIdentifier == .max ? 1 : nextIdentifier + 1 }
+
+    /// Doubles the ring; two entries never fall on one slot, since a larger mask only tells more of them apart.
+    private mutating func grow() {
+        let old = entries
+        entries = Array(repeating: InflightEntry(), count: max(16, old.count * 2))
+        for entry in old where entry.phase != .free { entries[slot(entry.packetIdentifier)] = entry }
+    }
+
+    func entry(_ identifier: UInt16) -> InflightEntry? {
+        guard !entries.isEmpty else { return nil }
+        let entry = entries[slot(identifier)]
+        return entry.phase != .free && entry.packetIdentifier == identifier ? entry : nil
+    }
+
+    /// Ends an exchange: PUBACK, PUBCOMP, or PUBREC with an error.
+    /// - Returns: the message, if this identifier was in flight in that phase.
+    mutating func finish(_ identifier: UInt16, phase: InflightEntry.Phase, qos: UInt8) -> InflightEntry? {
+        guard let entry = entry(identifier), entry.phase == phase, entry.qos == qos else { return nil }
+        entries[slot(identifier)] = InflightEntry()
+        count -= 1
+        outstanding -= 1
+        return entry
+    }
+
+    /// PUBREC: the receiver has the message, PUBREL follows.
+    /// - Returns: the entry as it was; nil when the identifier is unknown.
+    mutating func release(_ identifier: UInt16) -> InflightEntry? {
+        guard let entry = entry(identifier), entry.qos == 2 else { return nil }
+        entries[slot(identifier)].phase = .released
+        entries[slot(identifier)].message = nil
+        return entry
+    }
+
+    /// Takes an entry out whose message cannot be sent to this client.
+    mutating func discard(_ identifier: UInt16) {
+        guard let entry = entry(identifier) else { return }
+        _ = finish(identifier, phase: entry.phase, qos: entry.qos)
+    }
+
+    // MARK: A resumed session [MQTT-4.4.0-1]
+
+    /// Nothing has been sent on the new connection yet.
+    mutating func beginResend() {
+        outstanding = 0
+        resend = entries.filter { $0.phase != .free }.sorted { $0.sequence > $1.sequence }.map(\.packetIdentifier)
+    }
+
+    /// The next entry to send again while fewer than `limit` are outstanding; each counts as sent from here on.
+    mutating func nextResend(limit: Int) -> InflightEntry? {
+        while outstanding < limit, let identifier = resend.popLast() {
+            guard let entry = entry(identifier) else { continue }
+            outstanding += 1
+            return entry
+        }
+        return nil
+    }
+
+    var hasResends: Bool { !resend.isEmpty }
+
+    /// The messages in the order of sending, for a session that ends.
+    var messages: [Message] {
+        entries.filter { $0.phase != .free }.sorted { $0.sequence < $1.sequence }.compactMap(\.message)
+    }
+
+    mutating func removeAll() { self = InflightWindow() }
+}

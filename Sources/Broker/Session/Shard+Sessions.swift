@@ -1,0 +1,222 @@
+import Buffers
+import MQTTCodec
+
+/// A session that is being handed to another shard: gone for new look-ups, still here for mail by older routes.
+struct Departure {
+    var session: Session
+    var target: Int
+    var epoch: UInt64
+    /// Shards that have not yet said that all their older mail is in.
+    var awaited: Int
+    /// Connections that want the session next, in order; the last one wins.
+    var arrival: @Sendable (Shard) -> Void
+}
+
+extension Shard {
+    /// Finds or makes the session of a CONNECT, wherever it is, and lets the connection in when it is here.
+    func claimSession(for connection: Connection, packet: ConnectPacket) {
+        switch node.registry.claim(packet.clientID, shard: self, make: { newSession(packet, connection: connection) }) {
+        case .new(let session):
+            sessions[ObjectIdentifier(session)] = session
+            counters.sessionsCreated.add(1)
+            connection.enter(session, isPresent: false)
+        case .here(let session):
+            takeOver(session, for: connection, packet: packet)
+        case .elsewhere(let session, let owner):
+            let shard = index
+            nonisolated(unsafe) let connection = connection  // touched on this shard only, where the mail comes back to
+            send(to: owner) { $0.handOver(session, to: shard, connection: connection, packet: packet) }
+        }
+    }
+
+    private func newSession(_ packet: ConnectPacket, connection: Connection) -> Session {
+        let publisher = Publisher(
+            clientID: packet.clientID, username: packet.username, peerHost: connection.endpoints.peerHost,
+            peerName: connection.endpoints.peerName)
+        return Session(id: nextSessionID(), clientID: packet.clientID, publisher: publisher, shard: index, now: wall)
+    }
+
+    /// The session is on this shard: ends its old connection and gives it to the new one. [MQTT-3.1.4-3]
+    private func takeOver(_ session: Session, for connection: Connection, packet: ConnectPacket) {
+        guard sessions[ObjectIdentifier(session)] != nil, !isLeaving(session) else {
+            // On its way here or away: try again when the mail that moves it has been read.
+            retry(connection, packet: packet)
+            return
+        }
+        endOldConnection(of: session, isDiscarded: packet.cleanStart)
+        if session.isTerminated || packet.cleanStart {
+            if !session.isTerminated { terminate(session, reason: "discarded") }
+            claimSession(for: connection, packet: packet)
+            return
+        }
+        counters.sessionsResumed.add(1)
+        connection.enter(session, isPresent: true)
+    }
+
+    private func isLeaving(_ session: Session) -> Bool { leaving.contains { $0.session === session } }
+
+    private func retry(_ connection: Connection, packet: ConnectPacket) {
+        nonisolated(unsafe) let connection = connection  // comes back to this very shard
+        execute { shard in
+            if connection.phase == .awaitingSession { shard.claimSession(for: connection, packet: packet) }
+        }
+    }
+
+    private func endOldConnection(of session: Session, isDiscarded: Bool) {
+        guard let old = session.connection else { return }
+        counters.sessionsTakenOver.add(1)
+        old.close(reason: isDiscarded ? "discarded" : "takenover", code: .sessionTakenOver)
+    }
+
+    // MARK: Moving between shards
+
+    /// A connection on another shard wants a session that is here.
+    ///
+    /// The session's routes change first; then every other shard says that its mail by older routes has been posted
+    /// (a fence); then the session goes. So each message reaches it exactly once and in order.
+    func handOver(_ session: Session, to target: Int, connection: Connection, packet: ConnectPacket) {
+        nonisolated(unsafe) let connection = connection  // belongs to `target`; only passed back there
+        guard sessions[ObjectIdentifier(session)] != nil, !session.isTerminated, !isLeaving(session) else {
+            send(to: target) { shard in
+                if connection.phase == .awaitingSession { shard.claimSession(for: connection, packet: packet) }
+            }
+            return
+        }
+        endOldConnection(of: session, isDiscarded: packet.cleanStart)
+        if session.isTerminated || packet.cleanStart {
+            if !session.isTerminated { terminate(session, reason: "discarded") }
+            send(to: target) { shard in
+                if connection.phase == .awaitingSession { shard.claimSession(for: connection, packet: packet) }
+            }
+            return
+        }
+        depart(session, to: target) { shard in
+            if connection.phase == .awaitingSession {
+                shard.counters.sessionsResumed.add(1)
+                connection.enter(session, isPresent: true)
+            } else {
+                shard.awaitReturn(of: session)
+            }
+        }
+    }
+
+    private func depart(_ session: Session, to target: Int, arrival: @escaping @Sendable (Shard) -> Void) {
+        let epoch = router.move(session, subscriptions: session.subscriptions.values, to: target)
+        leaving.append(
+            Departure(session: session, target: target, epoch: epoch, awaited: node.shards.count - 1, arrival: arrival))
+        let home = index
+        for shard in 0..<node.shards.count where shard != index {
+            send(to: shard) { $0.send(to: home) { $0.fencePassed(session) } }
+        }
+    }
+
+    private func fencePassed(_ session: Session) {
+        guard let position = leaving.firstIndex(where: { $0.session === session }) else { return }
+        leaving[position].awaited -= 1
+        guard leaving[position].awaited == 0 else { return }
+        let departure = leaving.remove(at: position)
+        sessions[ObjectIdentifier(session)] = nil
+        session.attach(to: departure.target)
+        node.registry.move(session, to: departure.target)
+        send(to: departure.target) { $0.arrive(session, departure.arrival) }
+    }
+
+    private func arrive(_ session: Session, _ arrival: (Shard) -> Void) {
+        sessions[ObjectIdentifier(session)] = session
+        for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] { enqueue(message, in: session) }
+        arrival(self)
+    }
+
+    // MARK: Absence and end
+
+    /// The client is gone: ends the session or keeps it for its expiry interval. [MQTT-3.1.2-23]
+    func clientLeft(_ session: Session) {
+        session.connection = nil
+        session.setOnline(false)
+        if let will = session.will {
+            if will.delay == 0 || session.expiryInterval == 0 {
+                session.will = nil
+                publish(will.message)
+            } else {
+                session.willAt = now + Int64(will.delay) * 1000
+            }
+        }
+        if session.expiryInterval == 0 {
+            terminate(session, reason: "normal")
+        } else {
+            awaitReturn(of: session)
+        }
+    }
+
+    func awaitReturn(of session: Session) {
+        if session.expiryInterval != .max { session.expiresAt = now + Int64(session.expiryInterval) * 1000 }
+        scheduleAbsence(session)
+    }
+
+    private func scheduleAbsence(_ session: Session) {
+        let next = min(session.willAt ?? .max, session.expiresAt)
+        if next != .max { absences.insert(Absence(at: next, session: session)) }
+    }
+
+    func endAbsences() {
+        while let absence = absences.min, absence.at <= now {
+            absences.removeMin()
+            let session = absence.session
+            guard session.connection == nil, !session.isTerminated, session.attachedShard == index, !isLeaving(session) else {
+                continue
+            }
+            if let willAt = session.willAt, willAt <= now {
+                session.willAt = nil
+                if let will = session.will {
+                    session.will = nil
+                    publish(will.message)
+                }
+            }
+            if session.expiresAt <= now { terminate(session, reason: "expired") } else { scheduleAbsence(session) }
+        }
+    }
+
+    /// Ends a session: its subscriptions, what waited, its name. A delayed will is due now. [MQTT-3.1.3-9]
+    func terminate(_ session: Session, reason: String) {
+        guard !session.isTerminated else { return }
+        session.isTerminated = true
+        counters.sessionsTerminated.add(1)
+        for subscription in session.subscriptions.values { router.remove(subscription) }
+        session.subscriptions = [:]
+        session.queue.removeAll()
+        session.inflight.removeAll()
+        session.retainedBacklog = []
+        sessions[ObjectIdentifier(session)] = nil
+        node.registry.remove(session)
+        if let will = session.will {
+            session.will = nil
+            publish(will.message)
+        }
+    }
+
+    func makeWill(_ will: WillMessage, session: Session) -> Will {
+        let message = withBytes(will.topic) { topic in
+            will.payload.withUnsafeBytes { payload in
+                let properties = OutputBuffer()
+                will.properties.appendForwarded(to: properties)
+                var traits = MessageTraits(
+                    receivedAt: wall, publisherID: session.id, qos: will.qos.rawValue, isRetained: will.retain)
+                if let expiry = will.properties.messageExpiryInterval {
+                    // Counted from the publication; the will's own delay comes before it.
+                    traits.expiresAt = wall + Int64(will.properties.willDelayInterval ?? 0) * 1000 + Int64(expiry) * 1000
+                }
+                return Message.make(
+                    copying: MessageView(
+                        topic: topic, properties: properties.bytes, payload: payload, traits: traits, id: nextMessageID(),
+                        publisher: session.publisher))
+            }
+        }
+        return Will(message: message, delay: will.properties.willDelayInterval ?? 0)
+    }
+
+    /// Reads what a connection had already received, in a turn of its own, then from the network again.
+    func resumeReading(_ connection: Connection) {
+        nonisolated(unsafe) let connection = connection  // comes back to this very shard
+        execute { _ in connection.resumeIfPossible() }
+    }
+}

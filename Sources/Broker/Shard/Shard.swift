@@ -1,0 +1,243 @@
+import Buffers
+import Glibc
+import HeapModule
+import Logging
+import MQTTCodec
+import RuleEngine
+
+/// One thread, one event loop, and everything that its connections need.
+///
+/// `@unchecked Sendable`: all properties belong to the thread that runs the loop; other threads reach a shard only
+/// through its ``Mailbox`` and `wake`.
+final class Shard: @unchecked Sendable {
+    let index: Int
+    unowned let node: BrokerNode
+    let router: Router
+    let mailbox = Mailbox()
+    let counters = ShardCounters()
+    let settings: MQTTZone
+    let logger: Logger
+
+    var cache = RouteCache()
+    /// By shard number; the own one is never used.
+    var outboxes: [Outbox] = []
+    private var usedOutboxes: UInt64 = 0
+    /// Shards whose mailbox is above its mark.
+    private(set) var congestedShards: UInt64 = 0
+    private var incoming: [OutputBuffer] = []
+
+    private var dirty: [Connection] = []
+    private var pool: [OutputBuffer] = []
+    /// Publishers that are not read from until a congested shard or sink has caught up.
+    private var paused: [Connection] = []
+
+    /// Monotonic milliseconds, read once per tick.
+    private(set) var now: Int64 = 0
+    /// Wall clock in milliseconds since 1970, read once per tick.
+    private(set) var wall: Int64 = 0
+    /// Makes the loop's thread take the mailbox; callable from any thread.
+    var wake: @Sendable () -> Void = {}
+
+    var sessions: [ObjectIdentifier: Session] = [:]
+    /// Sessions on their way here: what came for them meanwhile.
+    var arriving: [ObjectIdentifier: [QueuedMessage]] = [:]
+    /// Sessions that have left in name, while mail by old routes may still come.
+    var leaving: [Departure] = []
+    var connections: Set<Connection> = []
+    let keepAlive: DeadlineWheel
+    var absences = Heap<Absence>()
+    /// Messages that rules published during the current publish: they follow it.
+    var republished: [Message] = []
+    let rules: RuleStage
+    var sticky: [ObjectIdentifier: Subscription] = [:]
+    var sharedStart = 0
+    var random = RandomSource.system
+    private var idCounter: UInt64
+    private var nextSessionNumber: UInt64 = 0
+    private(set) var isDraining = false
+
+    init(index: Int, node: BrokerNode, router: Router, settings: MQTTZone, rules: RuleStage, logger: Logger) {
+        self.index = index
+        self.node = node
+        self.router = router
+        self.settings = settings
+        self.rules = rules
+        self.logger = logger
+        idCounter = UInt64.random(in: 0..<(1 << 24))
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        keepAlive = DeadlineWheel(now: Int64(time.tv_sec) * 1000)
+        readClock()
+    }
+
+    deinit { cache.deallocate() }
+
+    func prepareOutboxes(count: Int) { outboxes = (0..<count).map { _ in Outbox() } }
+
+    // MARK: The tick
+
+    /// Reads the clock; the first thing that a loop does when it wakes.
+    @inline(__always)
+    func readClock() {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        now = Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+        clock_gettime(CLOCK_REALTIME, &time)
+        wall = Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+        rules.context.nowNanoseconds = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+
+    /// Everything that was gathered during a tick leaves: one write per session, one mail per shard, one hand-over per
+    /// sink. Wills and rules may gather more meanwhile, so it goes round until nothing is left.
+    func endTick() {
+        repeat {
+            // Mail before answers: who has been answered can count on what other shards do from now on.
+            postOutboxes()
+            var position = 0
+            while position < dirty.count {
+                dirty[position].flush()
+                position += 1
+            }
+            dirty.removeAll(keepingCapacity: true)
+        } while !dirty.isEmpty || usedOutboxes != 0
+        rules.handOver()
+        if !paused.isEmpty { resumePaused() }
+    }
+
+    /// Twice a second: keep alives, session ends, delayed wills.
+    func timerTick() {
+        keepAlive.advance(to: now) { connection in connection.checkDeadline() }
+        endAbsences()
+        cacheSweepCountdown -= 1
+        if cacheSweepCountdown <= 0 {
+            cacheSweepCountdown = 10
+            cache.sweep(router: router)
+        }
+        if index == 0 { node.systemTopics.tick(self) }
+        rules.timerTick()
+    }
+    private var cacheSweepCountdown = 10
+
+    @inline(__always)
+    func markDirty(_ connection: Connection) {
+        guard !connection.isDirty else { return }
+        connection.isDirty = true
+        dirty.append(connection)
+    }
+
+    // MARK: Buffers
+
+    @inline(__always)
+    func takeBuffer() -> OutputBuffer { pool.popLast() ?? OutputBuffer(capacity: 1024) }
+
+    /// Keeps up to 256 buffers of ordinary size for the next sessions that write.
+    func giveBack(_ buffer: OutputBuffer) {
+        buffer.removeAll()
+        if pool.count < 256, buffer.capacity <= 64 * 1024 { pool.append(buffer) }
+    }
+
+    // MARK: Mail
+
+    @inline(__always)
+    func useOutbox(_ shard: Int) -> Outbox {
+        usedOutboxes |= 1 << UInt64(shard)
+        return outboxes[shard]
+    }
+
+    private func postOutboxes() {
+        while usedOutboxes != 0 {
+            let shard = usedOutboxes.trailingZeroBitCount
+            usedOutboxes &= usedOutboxes &- 1
+            let mailbox = node.shards[shard].mailbox
+            if mailbox.post(&outboxes[shard]) { node.shards[shard].wake() }
+            if mailbox.backlog.load(ordering: .relaxed) > Mailbox.highWaterMark { congestedShards |= 1 << UInt64(shard) }
+        }
+    }
+
+    /// Runs an errand on another shard, or at once on this one; in order with the messages sent there.
+    func send(to shard: Int, _ body: @escaping @Sendable (Shard) -> Void) {
+        if shard == index { body(self) } else { useOutbox(shard).append(ControlMail(body)) }
+    }
+
+    /// From any thread: runs an errand on this shard.
+    func execute(_ body: @escaping @Sendable (Shard) -> Void) {
+        var outbox = Outbox()
+        outbox.append(ControlMail(body))
+        if mailbox.post(&outbox) { wake() }
+    }
+
+    /// Takes what other shards have sent.
+    func drainMailbox() {
+        mailbox.take(into: &incoming)
+        guard !incoming.isEmpty else { return }
+        var bytes = 0
+        for stream in incoming {
+            bytes += stream.count
+            receive(stream)
+            stream.removeAll()
+        }
+        mailbox.recycle(incoming, bytes: bytes)
+        incoming.removeAll(keepingCapacity: true)
+    }
+
+    private func receive(_ stream: OutputBuffer) {
+        var reader = OutboxReader(stream.bytes)
+        while let record = reader.next() {
+            switch record {
+            case .bytes(let view, let epoch): receiveMail(view, message: nil, epoch: epoch)
+            case .message(let message, let epoch): receiveMail(message.view, message: message, epoch: epoch)
+            case .shared(let message, let subscription): deliverShared(message, to: subscription)
+            case .control(let mail): mail.run(self)
+            }
+        }
+    }
+
+    // MARK: Back-pressure
+
+    /// Stops reading from a publisher until the shards and sinks that it feeds have caught up.
+    func pause(_ connection: Connection) {
+        guard !connection.isPausedByPressure else { return }
+        connection.isPausedByPressure = true
+        connection.transport.pauseReading()
+        paused.append(connection)
+    }
+
+    private func resumePaused() {
+        var stillCongested: UInt64 = 0
+        var candidates = congestedShards
+        while candidates != 0 {
+            let shard = candidates.trailingZeroBitCount
+            candidates &= candidates &- 1
+            if node.shards[shard].mailbox.backlog.load(ordering: .relaxed) > Mailbox.highWaterMark / 2 {
+                stillCongested |= 1 << UInt64(shard)
+            }
+        }
+        congestedShards = stillCongested
+        guard stillCongested == 0, !rules.isCongested else {
+            // The other side drains within milliseconds; look again soon, also when nothing else wakes this loop.
+            node.scheduleWake(of: self)
+            return
+        }
+        let waiting = paused
+        paused.removeAll(keepingCapacity: true)
+        for connection in waiting {
+            connection.isPausedByPressure = false
+            connection.resumeIfPossible()
+        }
+    }
+
+    // MARK: Identities
+
+    @inline(__always)
+    func nextMessageID() -> MessageID {
+        idCounter &+= 1
+        return MessageID(high: UInt64(bitPattern: wall), low: node.identity << 48 | UInt64(index) << 40 | idCounter & 0xFF_FFFF_FFFF)
+    }
+
+    func nextSessionID() -> UInt64 {
+        nextSessionNumber += 1
+        return UInt64(index + 1) << 48 | nextSessionNumber
+    }
+
+    func beginDraining() { isDraining = true }
+}

@@ -1,0 +1,101 @@
+import Synchronization
+
+/// A count that one thread raises and any thread reads: a plain load and store, no locked instruction.
+struct Counter: ~Copyable {
+    private let value = Atomic<Int>(0)
+
+    @inline(__always)
+    func add(_ amount: Int) {
+        value.store(value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+    }
+
+    var current: Int { value.load(ordering: .relaxed) }
+}
+
+/// What one shard has counted since it started; the node adds the shards up. Names as EMQX's metrics.
+final class ShardCounters: Sendable {
+    let bytesReceived = Counter()
+    let bytesSent = Counter()
+    let packetsReceived = Counter()
+    let packetsSent = Counter()
+    let receivedQoS0 = Counter()
+    let receivedQoS1 = Counter()
+    let receivedQoS2 = Counter()
+    let sentQoS0 = Counter()
+    let sentQoS1 = Counter()
+    let sentQoS2 = Counter()
+    let messagesAcked = Counter()
+    let messagesDroppedNoSubscribers = Counter()
+    let droppedNoLocal = Counter()
+    let droppedQueueFull = Counter()
+    let droppedExpired = Counter()
+    let droppedQoS0 = Counter()
+    let droppedTooLarge = Counter()
+    let retainedRefused = Counter()
+    let connects = Counter()
+    let connectsRefused = Counter()
+    let connected = Counter()
+    let disconnected = Counter()
+    let subscribes = Counter()
+    let unsubscribes = Counter()
+    let sessionsCreated = Counter()
+    let sessionsResumed = Counter()
+    let sessionsTakenOver = Counter()
+    let sessionsTerminated = Counter()
+
+    @inline(__always)
+    func countReceived(qos: UInt8) {
+        switch qos {
+        case 0: receivedQoS0.add(1)
+        case 1: receivedQoS1.add(1)
+        default: receivedQoS2.add(1)
+        }
+    }
+
+    @inline(__always)
+    func countSent(qos: UInt8) {
+        switch qos {
+        case 0: sentQoS0.add(1)
+        case 1: sentQoS1.add(1)
+        default: sentQoS2.add(1)
+        }
+    }
+
+    func countDropped(_ reason: DropReason) {
+        switch reason {
+        case .noLocal: droppedNoLocal.add(1)
+        case .queueFull: droppedQueueFull.add(1)
+        case .expired: droppedExpired.add(1)
+        case .qos0: droppedQoS0.add(1)
+        case .tooLarge: droppedTooLarge.add(1)
+        }
+    }
+
+    /// All counts by metric name, in the order of the reference.
+    var metrics: [(name: String, value: Int)] {
+        let received = receivedQoS0.current + receivedQoS1.current + receivedQoS2.current
+        let sent = sentQoS0.current + sentQoS1.current + sentQoS2.current
+        let dropped = droppedNoLocal.current + droppedQueueFull.current + droppedExpired.current + droppedQoS0.current
+            + droppedTooLarge.current
+        return [
+            ("bytes.received", bytesReceived.current), ("bytes.sent", bytesSent.current),
+            ("packets.received", packetsReceived.current), ("packets.sent", packetsSent.current),
+            ("messages.received", received), ("messages.sent", sent),
+            ("messages.qos0.received", receivedQoS0.current), ("messages.qos0.sent", sentQoS0.current),
+            ("messages.qos1.received", receivedQoS1.current), ("messages.qos1.sent", sentQoS1.current),
+            ("messages.qos2.received", receivedQoS2.current), ("messages.qos2.sent", sentQoS2.current),
+            ("messages.acked", messagesAcked.current),
+            ("messages.dropped.no_subscribers", messagesDroppedNoSubscribers.current),
+            ("messages.retained.refused", retainedRefused.current),
+            ("delivery.dropped", dropped), ("delivery.dropped.no_local", droppedNoLocal.current),
+            ("delivery.dropped.queue_full", droppedQueueFull.current),
+            ("delivery.dropped.expired", droppedExpired.current), ("delivery.dropped.qos0_msg", droppedQoS0.current),
+            ("delivery.dropped.too_large", droppedTooLarge.current),
+            ("client.connect", connects.current), ("client.connack.error", connectsRefused.current),
+            ("client.connected", connected.current), ("client.disconnected", disconnected.current),
+            ("client.subscribe", subscribes.current), ("client.unsubscribe", unsubscribes.current),
+            ("session.created", sessionsCreated.current), ("session.resumed", sessionsResumed.current),
+            ("session.takenover", sessionsTakenOver.current), ("session.terminated", sessionsTerminated.current),
+        ]
+    }
+}

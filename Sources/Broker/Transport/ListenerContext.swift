@@ -1,0 +1,34 @@
+import Synchronization
+
+/// What a listener's connections share: its name, its limits, how many there are.
+final class ListenerContext: Sendable {
+    /// Bytes that a client may send before its CONNECT has been accepted.
+    static let maximumConnectSize = 64 * 1024
+
+    /// As `ctl listeners` shows it: `tcp:default`.
+    let id: String
+    let maxConnections: Int
+    let noDelay: Bool
+    private let connections = Atomic<Int>(0)
+    private let refused = Atomic<Int>(0)
+
+    init(id: String, maxConnections: Int, noDelay: Bool = true) {
+        self.id = id
+        self.maxConnections = maxConnections
+        self.noDelay = noDelay
+    }
+
+    /// Counts a connection in.
+    /// - Returns: false when the listener is full.
+    func admit() -> Bool {
+        if connections.wrappingAdd(1, ordering: .relaxed).newValue <= maxConnections { return true }
+        connections.wrappingSubtract(1, ordering: .relaxed)
+        refused.wrappingAdd(1, ordering: .relaxed)
+        return false
+    }
+
+    func release() { connections.wrappingSubtract(1, ordering: .relaxed) }
+
+    var current: Int { connections.load(ordering: .relaxed) }
+    var refusedCount: Int { refused.load(ordering: .relaxed) }
+}

@@ -1,0 +1,106 @@
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+import NIOWebSocket
+
+/// The listeners that need a pipeline: TLS, WebSocket, both, and plain TCP where the configuration asks for NIO.
+final class NIOListeners: @unchecked Sendable {  // the lists are the node's, filled before connections come
+    private let group: MultiThreadedEventLoopGroup
+    private var loops: [ObjectIdentifier: NIOShardLoop] = [:]
+    private var channels: [any Channel] = []
+    private let logger: Logger
+
+    init(threads: Int, logger: Logger) {
+        group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+        self.logger = logger
+    }
+
+    /// Gives each shard an event loop of its own.
+    func makeLoops(_ shards: [Shard]) -> [NIOShardLoop] {
+        shards.map { shard in
+            let loop = NIOShardLoop(shard: shard, eventLoop: group.next())
+            loops[ObjectIdentifier(loop.eventLoop)] = loop
+            return loop
+        }
+    }
+
+    /// - Returns: the port in use.
+    func bind(_ options: ListenerOptions, context: ListenerContext, maxFrameSize: Int) throws -> Int {
+        let tls = try options.tls.map { try NIOSSLContext(configuration: Self.configuration($0)) }
+        let loops = loops
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: Int32(clamping: options.backlog))
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: options.noDelay ? 1 : 0)
+            .childChannelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 256, maximum: 65_536))
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(
+                .writeBufferWaterMark, value: ChannelOptions.Types.WriteBufferWaterMark(low: 256 * 1024, high: 1024 * 1024))
+            .childChannelInitializer { channel in
+                guard context.admit() else { return channel.close() }
+                channel.closeFuture.whenComplete { _ in context.release() }
+                return channel.eventLoop.makeCompletedFuture {
+                    guard let loop = loops[ObjectIdentifier(channel.eventLoop)] else {
+                        throw ChannelError.inappropriateOperationForState
+                    }
+                    let pipeline = channel.pipeline.syncOperations
+                    if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
+                    switch options.kind {
+                    case .tcp, .ssl: try pipeline.addHandler(NIOConnectionHandler(loop: loop, listener: context))
+                    case .ws, .wss:
+                        try Self.addWebSocket(pipeline, loop: loop, context: context, options, maxFrameSize: maxFrameSize)
+                    }
+                }
+            }
+        let channel = try bootstrap.bind(host: options.host, port: options.port).wait()
+        channels.append(channel)
+        return channel.localAddress?.port ?? options.port
+    }
+
+    private static func addWebSocket(
+        _ pipeline: ChannelPipeline.SynchronousOperations, loop: NIOShardLoop, context: ListenerContext,
+        _ options: ListenerOptions, maxFrameSize: Int
+    ) throws {
+        var rules = WebSocketRules()
+        rules.path = options.webSocketPath
+        rules.failsWithoutSubprotocol = options.failsWithoutSubprotocol
+        let accepted = rules
+        let refusal = NoWebSocketHandler(path: options.webSocketPath)
+        let bound = NIOLoopBound(refusal, eventLoop: loop.eventLoop)
+        let upgrader = NIOWebSocketServerUpgrader(
+            maxFrameSize: min(maxFrameSize + 16, Int(UInt32.max) - 1), automaticErrorHandling: true,
+            shouldUpgrade: { channel, head in channel.eventLoop.makeSucceededFuture(accepted.accept(head)) },
+            upgradePipelineHandler: { channel, _ in
+                channel.eventLoop.makeCompletedFuture {
+                    channel.pipeline.syncOperations.removeHandler(bound.value, promise: nil)
+                    try channel.pipeline.syncOperations.addHandler(WebSocketHandler(loop: loop, listener: context))
+                }
+            })
+        try pipeline.configureHTTPServerPipeline(withServerUpgrade: (upgraders: [upgrader], completionHandler: { _ in }))
+        try pipeline.addHandler(refusal)
+    }
+
+    private static func configuration(_ options: TLSOptions) throws -> TLSConfiguration {
+        let certificates = try NIOSSLCertificate.fromPEMFile(options.certificateFile).map { NIOSSLCertificateSource.certificate($0) }
+        let key = try NIOSSLPrivateKey(file: options.keyFile, format: .pem)
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: certificates, privateKey: .privateKey(key))
+        configuration.minimumTLSVersion = .tlsv12
+        if let file = options.authorityFile { configuration.trustRoots = .file(file) }
+        if options.verifiesPeer {
+            configuration.certificateVerification = options.failsWithoutPeerCertificate ? .noHostnameVerification : .optionalVerification
+        }
+        return configuration
+    }
+
+    func closeListeners() { for channel in channels { channel.close(promise: nil) } }
+
+    func shutDown() {
+        do { try group.syncShutdownGracefully() } catch {
+            logger.warning("The event loops did not end in order.", metadata: ["error": "\(error)"])
+        }
+    }
+}

@@ -1,0 +1,98 @@
+package import Broker
+import Foundation
+package import Logging
+import NIOCore
+import NIOPosix
+
+/// The node's administration over a unix socket in its data directory: one JSON object a line, both ways.
+///
+/// A request is `{"command": "rules show", "arguments": ["r1"]}`, an answer `{"text": …, "data": …}` or
+/// `{"error": …, "code": …}`. Who may open the socket (mode 0600) may administrate.
+package final class AdminServer: Sendable {
+    private let path: String
+    private let commands: AdminCommands
+    private let logger: Logger
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    package init(path: String, node: BrokerNode, rules: RuleManager, logger: Logger) {
+        self.path = path
+        commands = AdminCommands(node: node, rules: rules)
+        self.logger = logger
+    }
+
+    /// The socket's place in a data directory.
+    package static func path(dataDirectory: String) -> String { dataDirectory + "/sluice.sock" }
+
+    package func start() throws {
+        let commands = commands
+        let old = umask(0o177)
+        defer { umask(old) }
+        _ = try ServerBootstrap(group: group)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(LineDecoder()))
+                    try channel.pipeline.syncOperations.addHandler(AdminHandler(commands: commands))
+                }
+            }
+            .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).wait()
+    }
+
+    package func stop() {
+        do { try group.syncShutdownGracefully() } catch {
+            logger.warning("The admin socket did not close in order.", metadata: ["error": "\(error)"])
+        }
+        unlink(path)
+    }
+}
+
+/// Cuts the stream at line feeds; a line has at most 64 KB.
+private struct LineDecoder: ByteToMessageDecoder {
+    typealias InboundOut = ByteBuffer
+    private static let limit = 64 * 1024
+
+    mutating func decode(context: ChannelHandlerContext, buffer: inout ByteBuffer) throws -> DecodingState {
+        guard let length = buffer.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map({ $0 - buffer.readerIndex }) else {
+            if buffer.readableBytes > Self.limit { throw AdminError.usage("the request is longer than 64 KB") }
+            return .needMoreData
+        }
+        if let line = buffer.readSlice(length: length) { context.fireChannelRead(Self.wrapInboundOut(line)) }
+        buffer.moveReaderIndex(forwardBy: 1)
+        return .continue
+    }
+}
+
+private struct AdminRequest: Decodable {
+    var command: String
+    var arguments: [String]?
+}
+
+private final class AdminHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let commands: AdminCommands
+
+    init(commands: AdminCommands) { self.commands = commands }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let answer = answer(to: Data(Self.unwrapInboundIn(data).readableBytesView))
+        var buffer = context.channel.allocator.buffer(capacity: answer.count + 1)
+        buffer.writeBytes(answer)
+        buffer.writeInteger(UInt8(ascii: "\n"))
+        context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
+    }
+
+    private func answer(to line: Data) -> Data {
+        do {
+            let request = try JSONDecoder().decode(AdminRequest.self, from: line)
+            let result = try commands.run(request.command, request.arguments ?? [])
+            return JSONValue.object(["text": .string(result.text), "data": result.data]).encoded
+        } catch let error as AdminError {
+            return JSONValue.object(["error": .string(error.description), "code": .integer(Int(error.exitCode))]).encoded
+        } catch {
+            return JSONValue.object(["error": .string("not a request: \(error)"), "code": .integer(2)]).encoded
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

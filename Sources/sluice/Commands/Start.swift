@@ -1,0 +1,187 @@
+import ArgumentParser
+import Broker
+import ConfigSchema
+import Foundation
+import Logging
+import Management
+import ServiceLifecycle
+import UnixSignals
+
+/// `sluice start`: runs a node in the foreground until SIGTERM or SIGINT.
+struct Start: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a node in the foreground.",
+        discussion: "SIGHUP reads the rule files again; SIGTERM drains and ends with 0.")
+
+    @Option(name: .shortAndLong, help: "The configuration file; without one the defaults and SLUICE_ variables count.")
+    var config: String?
+
+    func run() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        let configuration = try Configuration.load(config)
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = Logger.Level(configuration.log.level)
+            return handler
+        }
+        let logger = Logger(label: "sluice")
+        try makeDirectory(configuration.node.dataDirectory)
+        let node = try RunningNode(configuration, logger: logger)
+        try await node.run()
+    }
+
+    private func makeDirectory(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o750])
+        } catch {
+            throw Failure("the data directory \(path) can't be made: \(error.localizedDescription); change node.data_dir")
+        }
+    }
+}
+
+/// A node with all that belongs to it, from start to drain.
+struct RunningNode {
+    private let configuration: BrokerConfiguration
+    private let node: BrokerNode
+    private let rules: RuleManager
+    private let admin: AdminServer
+    private let watcher: RuleWatcher?
+    private let logger: Logger
+
+    init(_ configuration: BrokerConfiguration, logger: Logger) throws {
+        self.configuration = configuration
+        self.logger = logger
+        let environment = ProcessInfo.processInfo.environment
+        let options = NodeOptions(configuration, version: sluiceVersion, environment: environment)
+        let node = BrokerNode(options, logger: logger)
+        self.node = node
+        let rules = RuleManager(
+            node: node,
+            options: RuleManager.Options(
+                paths: configuration.rules.paths, requiresPaths: !configuration.rules.pathsAreDefault,
+                testsOnLoad: configuration.rules.testsOnLoad, nodeName: configuration.node.name,
+                dataDirectory: configuration.node.dataDirectory),
+            environment: .process(), logger: logger)
+        self.rules = rules
+        admin = AdminServer(
+            path: AdminServer.path(dataDirectory: configuration.node.dataDirectory), node: node, rules: rules, logger: logger)
+        let report = rules.load()
+        guard report.isInForce else {
+            Problems.print(report.problems)
+            for test in report.failedTests { Problems.print(line: test) }
+            throw Failure("the rules are not right; nothing was started")
+        }
+        Problems.print(report.problems)
+        do { try node.start(options) } catch { throw Failure("\(error)") }
+        do { try admin.start() } catch {
+            throw Failure("the admin socket \(AdminServer.path(dataDirectory: configuration.node.dataDirectory)) can't be made: \(error)")
+        }
+        watcher = RuleWatcher(paths: configuration.rules.paths, logger: logger) {
+            Self.reload(rules, logger, because: "a rule file changed")
+        }
+        try watcher?.start()
+        announce(report)
+    }
+
+    private func announce(_ report: RuleManager.Report) {
+        for listener in node.listeners { say("Listener \(listener.id) on \(listener.address) started.") }
+        if report.files.isEmpty {
+            say("No rule files in \(configuration.rules.paths.joined(separator: ", ")).")
+        } else {
+            say("Rules:")
+            for rule in rules.ruleStatuses { say("  \(rule.id)  (\(rule.origin))") }
+        }
+        say("Sluice \(sluiceVersion) is running now!")
+        if let listener = node.listeners.first(where: { $0.id.hasPrefix("tcp:") }), let port = listener.address.split(separator: ":").last {
+            say("Next: mosquitto_sub -p \(port) -t 'demo/#' -v     and     mosquitto_pub -p \(port) -t demo/hello -m hello")
+        }
+    }
+
+    /// A line on standard output, at once: who waits for the start may read from a pipe.
+    private func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
+    static func reload(_ rules: RuleManager, _ logger: Logger, because reason: String) {
+        let report = rules.load()
+        guard report.isInForce else {
+            Problems.print(report.problems)
+            for test in report.failedTests { Problems.print(line: test) }
+            logger.error(
+                "The rule files were refused; the rules before stay in force.",
+                metadata: ["rules.generation": "\(report.generation)", "reason": "\(reason)"])
+            return
+        }
+        logger.notice(
+            "Rules are in force.",
+            metadata: [
+                "rules.generation": "\(report.generation)", "rules.added": "\(report.added.joined(separator: ","))",
+                "rules.changed": "\(report.changed.joined(separator: ","))",
+                "rules.removed": "\(report.removed.joined(separator: ","))", "reason": "\(reason)",
+            ])
+    }
+
+    /// Serves until a signal says stop, then drains: clients first, sinks after them.
+    func run() async throws {
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    .init(service: NodeService(stop: { stop() })),
+                    .init(service: HangUpService(reload: { Self.reload(rules, logger, because: "SIGHUP") })),
+                ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+    }
+
+    private func stop() {
+        watcher?.stop()
+        admin.stop()
+        node.stop()
+        let deadline = ContinuousClock.now + configuration.drainTimeout
+        for (name, lost) in rules.drain(until: deadline) where lost > 0 {
+            logger.error("Records were lost at shutdown.", metadata: ["sink.name": "\(name)", "sink.lost": "\(lost)"])
+        }
+        logger.notice("The node has stopped.")
+    }
+}
+
+/// Stands for the node in the service group: its threads run on their own, it waits for the end and ends them.
+private struct NodeService: Service {
+    let stop: @Sendable () -> Void
+
+    func run() async throws {
+        try await gracefulShutdown()
+        await withCheckedContinuation { continuation in
+            // Blocks for as long as the drain takes, so not on a thread of the concurrency pool.
+            Thread.detachNewThread {
+                stop()
+                continuation.resume()
+            }
+        }
+    }
+}
+
+private struct HangUpService: Service {
+    let reload: @Sendable () -> Void
+
+    func run() async throws {
+        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+            await withCheckedContinuation { continuation in
+                Thread.detachNewThread {
+                    reload()
+                    continuation.resume()
+                }
+            }
+        }
+    }
+}
+
+extension Logger.Level {
+    init(_ level: LogSettings.Level) {
+        switch level {
+        case .debug: self = .debug
+        case .info: self = .info
+        case .notice: self = .notice
+        case .warning: self = .warning
+        case .error: self = .error
+        }
+    }
+}
