@@ -1,0 +1,92 @@
+extension BrokerConfiguration {
+    /// What loading comes to: a configuration unless one of the problems is an error.
+    package struct Loaded: Sendable {
+        package var configuration: BrokerConfiguration?
+        package var problems: [ConfigProblem]
+    }
+
+    /// Reads a file (nil: defaults and variables alone) and the `SLUICE_…` variables. Blocks on file reads.
+    ///
+    /// - Parameter ignoring: `SLUICE_` variables that mean something else to the caller.
+    package static func load(file: String?, environment: Environment, ignoring: Set<String> = []) -> Loaded {
+        guard let file else { return load(SourceFile(name: "configuration", bytes: []), environment, ignoring) }
+        guard let bytes = environment.readFile(file) else {
+            let problem = ConfigProblem(
+                .unreadableFile, "the configuration file cannot be read", in: SourceFile(name: file, bytes: []),
+                at: SourcePosition(line: 1, column: 1))
+            return Loaded(configuration: nil, problems: [problem])
+        }
+        return load(SourceFile(name: file, bytes: bytes), environment, ignoring)
+    }
+
+    private static func load(_ source: SourceFile, _ environment: Environment, _ ignoring: Set<String>) -> Loaded {
+        let parsed = YAMLParser.parse(source)
+        var problems = parsed.problems
+        for extra in parsed.documents.dropFirst() {
+            problems.append(extra.problem(.wrongType, "the configuration is one document, this is another"))
+        }
+        let start = SourcePosition(line: 1, column: 1)
+        var root = parsed.documents.first ?? YAMLNode(.mapping([]), style: .block, source: source, start: start, end: start)
+        if root.isNull { root.content = .mapping([]) }
+        guard root.kind == .mapping, !problems.hasErrors else {
+            if root.kind != .mapping { problems.append(root.problem(.wrongType, "the configuration is a mapping of keys")) }
+            return Loaded(configuration: nil, problems: problems)
+        }
+        root = EnvironmentOverrides.apply(environment.variables.filter { !ignoring.contains($0.key) }, to: root)
+        root = interpolated(root, environment, &problems)
+        var context = ReadContext()
+        guard let values = BrokerFields.all.read(root, &context) else {
+            return Loaded(configuration: nil, problems: (problems + context.problems).sortedByPlace())
+        }
+        let configuration = BrokerConfiguration(values)
+        checkListeners(values[BrokerFields.listeners], environment, &context)
+        problems = (problems + context.problems).sortedByPlace()
+        return Loaded(configuration: problems.hasErrors ? nil : configuration, problems: problems)
+    }
+
+    /// References replaced; `${node:…}` means what `node.name` says by then.
+    private static func interpolated(
+        _ root: YAMLNode, _ environment: Environment, _ problems: inout [ConfigProblem]
+    ) -> YAMLNode {
+        var ignored: [ConfigProblem] = []
+        let early = Interpolator(environment: environment)
+        let name = root.at("node", "name").flatMap { early.resolve($0, &ignored).text } ?? "sluice@127.0.0.1"
+        let host = name.split(separator: "@", maxSplits: 1).last.map(String.init) ?? name
+        return Interpolator(environment: environment, node: ["name": name, "host": host]).resolve(root, &problems)
+    }
+
+    /// Two listeners on one address, and certificates that are not there.
+    private static func checkListeners(
+        _ listeners: ConfigValues, _ environment: Environment, _ context: inout ReadContext
+    ) {
+        typealias Fields = BrokerFields.Listeners
+        var taken: [BindAddress: String] = [:]
+        for (kind, field) in Fields.kinds {
+            for listener in listeners[field] where listener.value[Fields.enable] {
+                let id = "\(kind.rawValue):\(listener.name)"
+                let bind = listener.value[Fields.bind]
+                if bind.port != 0, let other = taken.updateValue(id, forKey: bind) {
+                    context.report(listener.value.problem(.conflict, "\(id) and \(other) both bind \(bind)", at: Fields.bind))
+                }
+                if kind.usesTLS { checkFiles(listener.value[Fields.tlsOptions], environment, &context) }
+            }
+        }
+    }
+
+    private static func checkFiles(_ tls: ConfigValues, _ environment: Environment, _ context: inout ReadContext) {
+        func check(_ path: String?, _ field: some ConfigField) {
+            if let path, environment.readFile(path) == nil {
+                context.report(tls.problem(.unreadableFile, "the file \(path) cannot be read", at: field))
+            }
+        }
+        check(tls[BrokerFields.TLS.certificate], BrokerFields.TLS.certificate)
+        check(tls[BrokerFields.TLS.key], BrokerFields.TLS.key)
+        check(tls[BrokerFields.TLS.ca], BrokerFields.TLS.ca)
+    }
+}
+
+extension BrokerFields.Listeners {
+    static let kinds: [(ListenerSettings.Kind, Field<[Named<ConfigValues>]>)] = [
+        (.tcp, tcp), (.ssl, ssl), (.ws, ws), (.wss, wss),
+    ]
+}

@@ -1,0 +1,174 @@
+/// What a node is told at its start: plain values, read once. Keys, defaults and docs are in `BrokerFields`.
+package struct BrokerConfiguration: Sendable {
+    package var node: NodeSettings
+    package var listeners: [ListenerSettings]
+    package var mqtt: MQTTSettings
+    package var retainer: RetainerSettings
+    package var sysTopics: SysTopicSettings
+    package var rules: RuleFileSettings
+    package var log: LogSettings
+    /// How long queued work may go on after SIGTERM.
+    package var drainTimeout: Duration
+}
+
+package struct NodeSettings: Sendable {
+    package enum Role: String, Sendable, CaseIterable { case core, replicant }
+
+    /// `name@host`.
+    package var name: String
+    /// Nil: the node makes one at its first start.
+    package var cookie: SecretString?
+    package var role: Role
+    package var dataDirectory: String
+    /// Nil: one per core.
+    package var shards: Int?
+
+    /// The part behind the `@`.
+    package var host: String {
+        name.split(separator: "@", maxSplits: 1).last.map(String.init) ?? name
+    }
+}
+
+package struct ListenerSettings: Sendable {
+    package enum Kind: String, Sendable, CaseIterable {
+        case tcp, ssl, ws, wss
+
+        package var usesTLS: Bool { self == .ssl || self == .wss }
+        package var usesWebSocket: Bool { self == .ws || self == .wss }
+    }
+
+    package enum Transport: String, Sendable, CaseIterable { case epoll, nio }
+
+    package var kind: Kind
+    package var name: String
+    package var bind: BindAddress
+    package var isEnabled: Bool
+    package var maximumConnections: Limit<Int>
+    package var transport: Transport
+    package var tcp: TCPSettings
+    /// There for `ssl` and `wss`.
+    package var tls: TLSSettings?
+    /// There for `ws` and `wss`.
+    package var webSocket: WebSocketSettings?
+
+    /// `tcp:default`, as in EMQX's commands.
+    package var id: String { "\(kind.rawValue):\(name)" }
+}
+
+package struct TCPSettings: Sendable {
+    package struct KeepAlive: Sendable, Equatable {
+        package var idleSeconds: Int
+        package var intervalSeconds: Int
+        package var probes: Int
+    }
+
+    package var backlog: Int
+    package var noDelay: Bool
+    package var keepAlive: KeepAlive?
+    /// Bytes a connection may hold unsent before reading from its publishers stops.
+    package var highWatermark: ByteSize
+    package var sendTimeout: Duration
+    /// Nil: the system's.
+    package var receiveBuffer: ByteSize?
+    package var sendBuffer: ByteSize?
+}
+
+package struct TLSSettings: Sendable {
+    package enum Verify: String, Sendable, CaseIterable {
+        case none = "verify_none"
+        case peer = "verify_peer"
+    }
+
+    package var certificateFile: String
+    package var keyFile: String
+    package var keyPassword: SecretString?
+    package var caCertificateFile: String?
+    package var verify: Verify
+    package var failsWithoutPeerCertificate: Bool
+    package var handshakeTimeout: Duration
+}
+
+package struct WebSocketSettings: Sendable {
+    package var path: String
+    package var failsWithoutSubprotocol: Bool
+    package var subprotocols: [String]
+    package var idleTimeout: Limit<Duration>
+    package var maximumFrameSize: Limit<ByteSize>
+    package var allowsMissingOrigin: Bool
+    /// Empty: every origin.
+    package var origins: [String]
+}
+
+/// The `mqtt.*` zone with EMQX's meaning.
+package struct MQTTSettings: Sendable {
+    package enum SharedStrategy: String, Sendable, CaseIterable {
+        case random
+        case roundRobin = "round_robin"
+        case roundRobinPerGroup = "round_robin_per_group"
+        case sticky, local
+        case hashTopic = "hash_topic"
+        case hashClientID = "hash_clientid"
+    }
+
+    /// From the connection to its CONNECT.
+    package var idleTimeout: Limit<Duration>
+    package var maximumPacketSize: ByteSize
+    package var maximumClientIDLength: Int
+    package var maximumTopicLevels: Int
+    package var topicAliasMaximum: Int
+    package var maximumQoS: Int
+    package var retainAvailable: Bool
+    package var wildcardSubscription: Bool
+    package var sharedSubscription: Bool
+    package var sharedStrategy: SharedStrategy
+    package var ignoresLoopDelivery: Bool
+    /// For 3.1.1 clients with clean_session=0, and the bound for MQTT 5 ones.
+    package var sessionExpiryInterval: Duration
+    package var messageExpiryInterval: Limit<Duration>
+    package var maximumInflight: Int
+    package var maximumAwaitingRelease: Limit<Int>
+    package var awaitReleaseTimeout: Duration
+    package var maximumQueueLength: Limit<Int>
+    package var queuesQoS0: Bool
+    package var maximumSubscriptions: Limit<Int>
+    package var upgradesQoS: Bool
+    package var retryInterval: Limit<Duration>
+    /// Seconds the server imposes; nil leaves it to the client.
+    package var serverKeepAlive: Int?
+    package var keepAliveMultiplier: Double
+    package var responseInformation: String
+    package var strictMode: Bool
+    package var usesUsernameAsClientID: Bool
+}
+
+package struct RetainerSettings: Sendable {
+    package var isEnabled: Bool
+    /// Zero: kept until replaced.
+    package var messageExpiryInterval: Duration
+    package var maximumPayloadSize: ByteSize
+    package var maximumMessages: Limit<Int>
+}
+
+package struct SysTopicSettings: Sendable {
+    package var messageInterval: Limit<Duration>
+    package var heartbeatInterval: Limit<Duration>
+}
+
+package struct RuleFileSettings: Sendable {
+    package enum TestsOnLoad: String, Sendable, CaseIterable { case require, warn, off }
+
+    /// Files and directories, relative to the working directory.
+    package var paths: [String]
+    /// True when nobody named them: a missing directory is no mistake then.
+    package var pathsAreDefault: Bool
+    package var testsOnLoad: TestsOnLoad
+    package var ignoresSysMessages: Bool
+}
+
+package struct LogSettings: Sendable {
+    package enum Level: String, Sendable, CaseIterable { case debug, info, notice, warning, error }
+    package enum Format: String, Sendable, CaseIterable { case text, json }
+
+    package var level: Level
+    package var format: Format
+}
