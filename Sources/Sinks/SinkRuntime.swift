@@ -1,12 +1,11 @@
 package import Logging
-package import RuleEngine
 internal import Synchronization
 
 /// A sink as its settings describe it, before it runs.
 package struct SinkDefinition: Sendable {
     package enum Kind: Sendable {
         /// A sink that writes synchronously; the closure is called on the caller's thread, the sink used on its own.
-        case blocking(@Sendable () -> any Sink)
+        case blocking(@Sendable (Logger) -> any Sink)
         case webhook(WebhookSettings)
     }
 
@@ -33,13 +32,15 @@ package final class SinkRuntime: Sendable {
 
     package init(logger: Logger) { self.logger = logger }
 
+    deinit { webhooks.withLock { $0?.stop() } }
+
     /// - Returns: the running worker; it stops by ``SinkWorker/beginDrain(until:)``.
     /// - Throws: when the system gives no thread or descriptor, or the settings cannot be (a certificate's file).
     package func start(_ definition: SinkDefinition) throws(SinkFailure) -> SinkWorker {
         switch definition.kind {
         case .blocking(let make):
             let signal = try EventSignal()
-            let worker = try SinkWorker(definition, sink: make(), sameTarget: false, logger: logger) { signal.signal() }
+            let worker = try SinkWorker(definition, sink: make(logger), sameTarget: false, logger: logger) { signal.signal() }
             try BlockingSinkLoop(worker, signal: signal).start()
             return worker
         case .webhook(let settings): return try webhookLoop().start(definition, settings, logger)

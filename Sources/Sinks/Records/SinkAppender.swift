@@ -1,4 +1,4 @@
-package import Buffers
+internal import Buffers
 package import RuleEngine
 
 /// A shard's end of a sink: renders rows into frames and hands them over once per tick.

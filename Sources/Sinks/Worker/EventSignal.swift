@@ -41,9 +41,8 @@ final class EventSignal: Sendable {
 /// What the system says of an error number.
 func errorText(_ number: Int32) -> String {
     var text = [CChar](repeating: 0, count: 128)
-    // The GNU variant returns where the text is, which may be a constant of its own.
-    guard let found = strerror_r(number, &text, text.count) else { return "error \(number)" }
-    return String(cString: found)
+    guard strerror_r(number, &text, text.count) == 0 else { return "error \(number)" }
+    return text.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
 }
 
 /// Starts a detached thread that runs `body`.
@@ -64,7 +63,7 @@ func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) throws(
         { raw in
             guard let raw else { return nil }
             let box = Unmanaged<Box>.fromOpaque(raw).takeRetainedValue()
-            pthread_setname_np(pthread_self(), String(box.name.prefix(15)))
+            sluice_name_thread(box.name)
             box.body()
             return nil
         }, box.toOpaque())
