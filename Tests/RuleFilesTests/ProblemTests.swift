@@ -14,7 +14,7 @@ struct RuleFileProblemTests {
                   FROM "t/#"
             """)
         let problem = loaded.problems.first
-        #expect(problem?.position == SourcePosition(line: 5, column: 10))
+        #expect(problem?.position == SourcePosition(line: 5, column: 14))
         #expect(problem?.length == 4)
         #expect(problem?.code.text.hasPrefix("SQL") == true)
         #expect(loaded.definition.rules.isEmpty)
@@ -82,7 +82,7 @@ struct RuleFileProblemTests {
         #expect(
             problems(loaded) == [
                 "r1.yaml:1:33: error REF001: the connector \"http:c9\" is not defined",
-                "r1.yaml:2:69: error ENV001: the environment variable URL is not set; set it, or write ${env:URL:-fallback}",
+                "r1.yaml:2:68: error ENV001: the environment variable URL is not set; set it, or write ${env:URL:-fallback}",
             ])
         // What is broken is the action; the rule can still be tested.
         #expect(loaded.definition.rules.map(\.id) == ["r"])
@@ -106,7 +106,7 @@ struct RuleFileProblemTests {
             """)
         #expect(
             problems(loaded) == [
-                "r1.yaml:2:95: error KEY005: \"max_buffer_bytes\" is another name of \"buffer.max_bytes\", which is there too",
+                "r1.yaml:2:96: error KEY005: \"max_buffer_bytes\" is another name of \"buffer.max_bytes\", which is there too",
                 "r1.yaml:2:109: error KEY001: \"order: key\" needs \"order_key\"",
             ])
     }
