@@ -66,20 +66,14 @@ package struct RuleActionUse: Sendable {
         /// The id of an `ActionDefinition`.
         case action(String)
         case republish(RepublishArguments)
-        case console(ConsoleArguments)
+        /// Lines on standard output.
+        case console
     }
 
     package let kind: Kind
     /// What metrics call it: the action's id, or `<rule>~<n>`.
     package let name: String
     package let node: YAMLNode
-}
-
-package struct ConsoleArguments: Sendable, Equatable {
-    package enum Format: String, Sendable, CaseIterable { case text, json }
-
-    package var level: LogSettings.Level
-    package var format: Format
 }
 
 package struct RuleDefinition: Sendable {

@@ -13,10 +13,13 @@ package struct RuleFileLoader {
         package var environment: Environment
         /// `name@host`.
         package var nodeName: String
+        /// Absolute; what relative paths of file sinks are below. It is looked at, not written to.
+        package var dataDirectory: String
 
-        package init(environment: Environment, nodeName: String = "sluice@127.0.0.1") {
+        package init(environment: Environment, nodeName: String = "sluice@127.0.0.1", dataDirectory: String = "/") {
             self.environment = environment
             self.nodeName = nodeName
+            self.dataDirectory = dataDirectory
         }
 
         var node: [String: String] {
@@ -62,7 +65,14 @@ package struct RuleFileLoader {
         let declared = Set(actions.map(\.id))
         prepared.forEach { readRule($0, declared) }
         warnAboutUnused(connectors, actions, prepared)
-        result.problems = problems.sortedByPlace()
+        for rule in result.definition.rules { problems += TemplateCheck.problems(rule, result.definition) }
+        result.problems = unique(problems.sortedByPlace())
+    }
+
+    /// A template of a default is found once for each object under which it lies.
+    private func unique(_ problems: [ConfigProblem]) -> [ConfigProblem] {
+        var seen: Set<String> = []
+        return problems.filter { seen.insert($0.headline).inserted }
     }
 
     private mutating func readVariables() {
@@ -140,12 +150,18 @@ package struct RuleFileLoader {
             result.broken[object.id] = errors
             return
         }
-        let content = DefinitionContent(object.type, node.canonicalJSON, connector?.content.hash ?? "", "\(object.extensions)")
-        result.definition.actions.append(
-            ActionDefinition(
-                type: object.type, name: object.name, values: values, connector: connector, owner: object.owner,
-                extensions: object.extensions, isEnabled: values[type.enable], origin: DefinitionOrigin(object.key),
-                content: content))
+        let action = ActionDefinition(
+            type: object.type, name: object.name, values: values, connector: connector, owner: object.owner,
+            extensions: object.extensions, isEnabled: values[type.enable], origin: DefinitionOrigin(object.key),
+            content: DefinitionContent(object.type, node.canonicalJSON, connector?.content.hash ?? "", "\(object.extensions)"))
+        do {
+            _ = try action.sinkDefinition(dataDirectory: options.dataDirectory)
+            result.definition.actions.append(action)
+        } catch {
+            let problem = values.node.problem(.badValue, "\(object.path.joined(separator: ".")): \(error.reason)")
+            problems.append(problem)
+            result.broken[object.id] = [problem]
+        }
     }
 
     /// The connector an action names; a report when nobody defines it, nil as well when it has errors of its own.

@@ -66,9 +66,7 @@ struct RuleReader {
         case .republish(let arguments, let templates, let node):
             return republish(arguments, templates).map { RuleActionUse(kind: .republish($0), name: item.name, node: node) }
         case .console(let arguments, let node):
-            guard let values = read(ConsoleFields.all, arguments) else { return nil }
-            let console = ConsoleArguments(level: values[ConsoleFields.level], format: values[ConsoleFields.format])
-            return RuleActionUse(kind: .console(console), name: item.name, node: node)
+            return read(ConsoleFields.all, arguments).map { _ in RuleActionUse(kind: .console, name: item.name, node: node) }
         }
     }
 

@@ -1,20 +1,10 @@
 package import ConfigSchema
 package import RuleEngine
+package import Sinks
 
 /// What the sinks' worker does for every type: queueing, batching, retrying.
 package enum DeliveryFields {
     package enum Order: String, Sendable, CaseIterable { case none, client, topic, key, total }
-    package enum OnFull: String, Sendable, CaseIterable {
-        case dropOldest = "drop_oldest"
-        case dropNewest = "drop_newest"
-        case block
-    }
-    package enum OnAuthError: String, Sendable, CaseIterable { case pause, retry, fail }
-    package enum Jitter: String, Sendable, CaseIterable { case none, full, equal }
-    package enum BatchFormat: String, Sendable, CaseIterable {
-        case jsonArray = "json_array"
-        case ndjson
-    }
 
     static let description = Field("description", .string, default: "", hotReload: true, doc: "Shown in the UI.")
     static let tags = Field("tags", .list(.string), default: [], hotReload: true, doc: "For searching.")
@@ -28,11 +18,11 @@ package enum DeliveryFields {
         package static let onStatus = Field(
             "on_status", .list(.status), default: [408...408, 425...425, 429...429, 500...599], doc: "Statuses that are tried again.")
         package static let onNetworkError = Field("on_network_error", .bool, default: true, doc: "Refused, reset, timed out.")
-        package static let onAuthError = Field("on_auth_error", FieldType<OnAuthError>.choice, default: .pause, doc: "401 and 403.")
+        package static let onAuthError = Field("on_auth_error", FieldType<HTTPRetryPolicy.OnUnauthorized>.choice, default: .pause, doc: "401 and 403.")
         package static let initial = Field("initial", .duration, default: .seconds(1), doc: "The first pause.")
         package static let maximum = Field("max", .duration, default: .seconds(300), doc: "The longest pause.")
         package static let multiplier = Field("multiplier", .number(1...100), default: 2, doc: "From pause to pause.")
-        package static let jitter = Field("jitter", FieldType<Jitter>.choice, default: .full, doc: "How pauses are spread.")
+        package static let jitter = Field("jitter", FieldType<RetryJitter>.choice, default: .full, doc: "How pauses are spread.")
         package static let maximumAttempts = Field(
             "max_attempts",
             FieldType<Limit<Int>>.scalar("a number from 1, or unlimited", show: { $0.finite.map { "\($0)" } ?? "unlimited" }) { text, scalar in
@@ -60,8 +50,8 @@ package enum DeliveryFields {
         /// Differs from the design's disk buffer, which does not exist yet.
         static let mode = Field("mode", .memoryMode, default: "memory", doc: "Where records wait.")
         package static let maximumBytes = Field("max_bytes", .byteSize(.kilobytes(64)...(.gigabytes(1024))), doc: "Default 256MB.")
-        package static let maximumAge = Field("max_age", .durationOrInfinity, default: .at(.seconds(86_400)), doc: "Older ones are dropped and counted.")
-        package static let onFull = Field("on_full", FieldType<OnFull>.choice, default: .dropOldest, doc: "block slows publishers down.")
+        package static let maximumAge = Field("max_age", .durationOrInfinity, doc: "Older ones are dropped and counted; default 24h, a file's infinity.")
+        package static let onFull = Field("on_full", FieldType<FullPolicy>.choice, default: .dropOldest, doc: "block slows publishers down.")
         static let all = FieldSet(
             "buffer", [mode, maximumBytes, maximumAge, onFull, UnsupportedField("fsync"), UnsupportedField("drain", accepts: "oldest_first")])
     }
@@ -71,7 +61,7 @@ package enum DeliveryFields {
         package static let maximumMessages = Field("max_messages", .int(1...100_000), doc: "1 is off.")
         package static let maximumBytes = Field("max_bytes", .byteSize(.kilobytes(1)...(.gigabytes(1))), default: .megabytes(1), doc: "Of one batch.")
         package static let maximumWait = Field("max_wait", .duration, doc: "For a batch that is not full.")
-        package static let format = Field("format", FieldType<BatchFormat>.choice, default: .jsonArray, doc: "Of a request's body.")
+        package static let format = Field("format", FieldType<BatchSettings.Format>.choice, default: .jsonArray, doc: "Of a request's body.")
         static let all = FieldSet("batch", [maximumMessages, maximumBytes, maximumWait, format])
     }
     package static let batch = Field(group: "batch", Batch.all, hotReload: true, doc: "Several records in one write.")

@@ -1,13 +1,7 @@
 package import ConfigSchema
+package import Sinks
 
-/// When written lines are forced to the disk.
-package enum FsyncPolicy: Sendable, Equatable, Comparable {
-    case never
-    case interval(Duration)
-    case always
-}
-
-extension FieldType where Value == FsyncPolicy {
+extension FieldType where Value == FileSync {
     static var fsync: FieldType {
         .scalar(
             "never, always, or interval:1s",
@@ -31,56 +25,38 @@ extension FieldType where Value == FsyncPolicy {
     }
 }
 
-/// Which clock dates in a path show.
-package enum FileTimeZone: Sendable, Equatable {
-    case utc
-    case local
-    /// Seconds to the east.
-    case fixed(Int)
-}
-
-extension FieldType where Value == FileTimeZone {
-    static var timeZone: FieldType {
-        .scalar("UTC, local, or an offset such as +08:00") { text, _ in
-            switch text {
-            case "UTC", "utc", "Z": return .utc
-            case "local": return .local
-            default:
-                let parts = text.dropFirst().split(separator: ":")
-                guard let sign = text.first, sign == "+" || sign == "-", parts.count == 2,
-                    let hours = Int(parts[0]), let minutes = Int(parts[1]), hours <= 14, minutes < 60
-                else { return nil }
-                return .fixed((sign == "-" ? -1 : 1) * (hours * 3600 + minutes * 60))
-            }
-        }
-    }
-}
-
 /// `actions.file.<name>`.
 package enum FileActionFields {
     package static let path = Field(
         "path", .nonEmptyString, .required, hotReload: true, doc: "strftime on event time and `${field}` parts; stays below its constant beginning.")
     package static let enable = Field("enable", .bool, default: true, hotReload: true, doc: "Whether it works.")
-    package static let template = Field("template", .string, default: "${.}", hotReload: true, doc: "One line.")
+    package static let format = Field("format", FieldType<FileFormat>.choice, default: .jsonl, hotReload: true, doc: "Of a line; raw may hold line feeds.")
+    package static let template = Field("template", .string, hotReload: true, doc: "One line; default the whole row as JSON.")
     package static let fsync = Field("fsync", .fsync, default: .interval(.seconds(1)), hotReload: true, doc: "When lines are forced to the disk.")
     package static let maximumOpenFiles = Field("max_open_files", .int(1...4096), default: 64, hotReload: true, doc: "More are closed, the least recently used first.")
 
     package enum Rotate {
         package static let size = Field("size", .byteSize(.kilobytes(1)...(.gigabytes(1024))), default: .megabytes(256), doc: "A larger file is done.")
         package static let every = Field("every", .duration, doc: "An older file is done.")
-        package static let timeZone = Field("timezone", .timeZone, default: .utc, doc: "Of dates in the path.")
+        package static let timeZone = Field("timezone", .choice("UTC", "local"), default: "UTC", doc: "Of dates in the path.")
         static let all = FieldSet(
             "rotate", [size, every, timeZone, UnsupportedField("messages", accepts: "0"), UnsupportedField("idle")])
     }
     package static let rotate = Field(group: "rotate", Rotate.all, hotReload: true, doc: "When a file is done.")
 
+    package enum Retention {
+        package static let maximumFiles = Field("max_files", .int(0...1_000_000), default: 0, doc: "Done files kept of each path; 0 is all.")
+        static let all = FieldSet("retention", [maximumFiles, UnsupportedField("max_age"), UnsupportedField("max_bytes")])
+    }
+    package static let retention = Field(group: "retention", Retention.all, hotReload: true, doc: "What becomes of done files.")
+
     static let all = FieldSet(
         "actions.file",
         [
-            path, enable, template, fsync, maximumOpenFiles, rotate, DeliveryFields.description, DeliveryFields.tags,
+            path, enable, format, template, retention, fsync, maximumOpenFiles, rotate, DeliveryFields.description, DeliveryFields.tags,
             DeliveryFields.memoryBuffer, DeliveryFields.batch, DeliveryFields.templates,
-            UnsupportedField("format", accepts: "jsonl"), UnsupportedField("columns"), UnsupportedField("compress", accepts: "none"),
-            UnsupportedField("retention"), UnsupportedField("partial_suffix", accepts: ""), UnsupportedField("index", accepts: "false"),
+            UnsupportedField("columns"), UnsupportedField("compress", accepts: "none"),
+            UnsupportedField("partial_suffix", accepts: ""), UnsupportedField("index", accepts: "false"),
             UnsupportedField("dead_letter"),
         ])
 }
@@ -104,7 +80,7 @@ package enum DiskLogFields {
     package static let enable = Field("enable", .bool, default: true, hotReload: true, doc: "Whether it works.")
 
     package enum Parameters {
-        package static let template = Field("template", .string, default: "${.}", doc: "One line.")
+        package static let template = Field("template", .string, doc: "One line; default the whole row as JSON.")
         static let writeMode = Field(
             "write_mode", .choice("async", "sync"), default: "async", noEffect: "lines are written in batches", doc: "Read for EMQX's files.")
         static let all = FieldSet("parameters", [template, writeMode])

@@ -1,5 +1,6 @@
 package import ConfigSchema
 package import RuleEngine
+package import Sinks
 
 /// An absolute `http` or `https` URL, taken apart.
 package struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
@@ -54,12 +55,6 @@ extension FieldType where Value == HTTPURL {
 
 /// `connectors.http.<name>`. [EMQX http connector]
 package enum HTTPConnectorFields {
-    package enum Version: String, Sendable, CaseIterable {
-        case auto
-        case http1 = "1.1"
-        case http2 = "2"
-    }
-
     package enum Verify: String, Sendable, CaseIterable {
         case none = "verify_none"
         case peer = "verify_peer"
@@ -76,7 +71,7 @@ package enum HTTPConnectorFields {
         "pool_type", .choice("random", "hash"), default: "random", noEffect: "the action's \"order\" decides", doc: "Read for EMQX's files.")
     package static let pipelining = Field(
         "enable_pipelining", .int(1...65535), default: 100, noEffect: "the action's inflight_window decides", doc: "Read for EMQX's files.")
-    package static let version = Field("http_version", FieldType<Version>.choice, default: .auto, hotReload: true, doc: "HTTP/2 where TLS agrees on it.")
+    package static let version = Field("http_version", FieldType<HTTPVersionChoice>.choice, default: .auto, hotReload: true, doc: "HTTP/2 where TLS agrees on it.")
     package static let proxy = Field("proxy", .string, default: "", hotReload: true, doc: "http:// or socks5h:// URL.")
     package static let allowHosts = Field(
         "allow_hosts", .list(.nonEmptyString), default: [], hotReload: true, doc: "Public names that may lead to private addresses.")
@@ -87,11 +82,10 @@ package enum HTTPConnectorFields {
         package static let ca = Field("cacertfile", .nonEmptyString, doc: "PEM; default the system's.")
         package static let certificate = Field("certfile", .nonEmptyString, doc: "PEM: this side's certificate.")
         package static let key = Field("keyfile", .nonEmptyString, doc: "PEM: its private key.")
-        package static let password = Field("password", .secret, doc: "Of the private key.")
         static let all = FieldSet(
             "ssl",
             [
-                enable, verify, ca, certificate, key, password, UnsupportedField("server_name_indication", accepts: "auto", ""),
+                enable, verify, ca, certificate, key, UnsupportedField("password"), UnsupportedField("server_name_indication", accepts: "auto", ""),
                 UnsupportedField("versions"), UnsupportedField("ciphers"), UnsupportedField("depth", accepts: "10"),
             ]
         ) { values, context in
@@ -148,7 +142,7 @@ package enum HTTPConnectorFields {
 
 /// `parameters` of an http action.
 package enum HTTPParameterFields {
-    package static let method = Field("method", .string, default: "post", hotReload: true, doc: "post, put, get, delete, patch, or a template.")
+    package static let method = Field("method", .method, default: .post, hotReload: true, doc: "In lower or upper case.")
     package static let path = Field("path", .string, default: "", hotReload: true, doc: "Template, appended to the connector's URL.")
     package static let headers = Field("headers", .map(.string), default: [], hotReload: true, doc: "Templates, over the connector's.")
     package static let body = Field(
@@ -156,16 +150,7 @@ package enum HTTPParameterFields {
     package static let maximumRetries = Field(
         "max_retries", .int(0...1000), default: 2, noEffect: "\"retry\" decides", doc: "Read for EMQX's files.")
 
-    static let all = FieldSet("parameters", [method, path, headers, body, maximumRetries]) { values, context in
-        let text = values[method]
-        if !text.contains("${"), HTTPMethod(rawValue: text.lowercased()) == nil {
-            let words = HTTPMethod.allCases.map(\.rawValue)
-            context.report(
-                values.problem(
-                    .badValue, "method takes one of \(words.joined(separator: ", "))",
-                    hint: didYouMean(text, words).map { "did you mean \"\($0)\"?" }, at: method))
-        }
-    }
+    static let all = FieldSet("parameters", [method, path, headers, body, maximumRetries])
 }
 
 /// `actions.http.<name>`. [EMQX http action]
@@ -194,6 +179,14 @@ package enum HTTPActionFields {
             UnsupportedField("format", accepts: "plain"), UnsupportedField("sign"), UnsupportedField("rate_limit", accepts: "infinity"),
             UnsupportedField("compress", accepts: "none"), UnsupportedField("dead_letter"), UnsupportedField("fallback_actions"),
         ], check: DeliveryFields.check)
+}
+
+extension FieldType where Value == HTTPMethod {
+    static var method: FieldType {
+        .scalar("one of \(HTTPMethod.allCases.map(\.rawValue).joined(separator: ", "))", show: { $0.rawValue }) { text, _ in
+            HTTPMethod(rawValue: text.lowercased())
+        }
+    }
 }
 
 extension FieldType where Value == ClosedRange<Int> {

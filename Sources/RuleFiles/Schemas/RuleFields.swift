@@ -30,9 +30,8 @@ enum RuleFields {
 
 /// `{function: console, args: …}`.
 enum ConsoleFields {
-    static let level = Field("level", FieldType<LogSettings.Level>.choice, default: .info, doc: "Of the log line.")
-    static let format = Field("format", FieldType<ConsoleArguments.Format>.choice, default: .json, doc: "Of the row.")
-    static let all = FieldSet("console", [level, format])
+    static let all = FieldSet(
+        "console", [UnsupportedField("level", accepts: "info"), UnsupportedField("format", accepts: "json")])
 }
 
 /// `{function: republish, args: …}`. [EMQX rule-sql: republish]

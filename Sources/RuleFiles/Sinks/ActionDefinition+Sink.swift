@@ -3,42 +3,43 @@ import RuleEngine
 package import Sinks
 
 extension ActionDefinition {
-    /// The sink that this action is, ready to be started.
+    /// The sink of this action, ready to be started.
     ///
-    /// - Parameter dataDirectory: what relative file paths are below.
-    /// - Throws: what is wrong with the settings and could only be told by the sink, in words.
+    /// - Parameter dataDirectory: absolute; what relative paths of files are below.
+    /// - Throws: what its fields alone cannot tell, such as a path that leads out of its directory.
     package func sinkDefinition(dataDirectory: String) throws(SinkFailure) -> SinkDefinition {
         switch type {
-        case "http": try .webhook(name, webhookSettings(), worker: webhookWorker)
-        case "disk_log": try .file(name, diskLogSettings(dataDirectory), worker: diskLogWorker)
-        default: try .file(name, fileSettings(dataDirectory), worker: fileWorker)
+        case "http": return try .webhook(name, webhookSettings(), worker: workerSettings(.webhook))
+        case "disk_log": return try .file(name, diskLogSettings(dataDirectory), worker: diskLogWorker)
+        default: return try .file(name, fileSettings(dataDirectory), worker: workerSettings(.file))
         }
     }
 
-    // MARK: Webhook
+    // MARK: http
 
     private func webhookSettings() throws(SinkFailure) -> WebhookSettings {
-        guard let connector = connector?.values else { throw SinkFailure("the action \(id) has no connector") }
-        typealias C = HTTPConnectorFields
-        typealias A = HTTPActionFields
-        let parameters = values[A.parameters]
-        var settings = WebhookSettings(url: connector[C.url].description)
-        settings.method = HTTPMethod(rawValue: parameters[HTTPParameterFields.method].lowercased()) ?? .post
-        settings.path = parameters[HTTPParameterFields.path]
-        settings.headers = (connector[C.headers] + parameters[HTTPParameterFields.headers]).map { ($0.name, $0.value) }
-        settings.body = HTTPBodySource(parameters[HTTPParameterFields.body])
+        typealias Connector = HTTPConnectorFields
+        typealias Parameters = HTTPParameterFields
+        guard let connector = connector?.values else { throw SinkFailure("it has no connector") }
+        let parameters = values[HTTPActionFields.parameters]
+        let timeout = values[HTTPActionFields.timeout]
+        var settings = WebhookSettings(url: connector[Connector.url].description)
+        settings.method = parameters[Parameters.method]
+        settings.path = parameters[Parameters.path]
+        settings.headers = (connector[Connector.headers] + parameters[Parameters.headers]).map { ($0.name, $0.value) }
+        settings.body = HTTPBodySource(parameters[Parameters.body])
         settings.extensions = extensions
         settings.missing = values[DeliveryFields.templates]
-        settings.poolSize = connector[C.poolSize]
-        settings.version = HTTPVersionChoice(rawValue: connector[C.version].rawValue) ?? .auto
-        settings.proxy = connector[C.proxy]
-        settings.allowHosts = connector[C.allowHosts]
-        settings.connectTimeout = values[A.timeout][A.Timeout.connect] ?? connector[C.connectTimeout]
-        settings.totalTimeout = values[A.timeout][A.Timeout.total]
-        settings.sendsDeliveryID = values[A.idempotency]
-        settings.tls = tls(connector[C.tls])
-        settings.authentication = authentication(connector[C.auth])
-        settings.policy = retryPolicy
+        settings.poolSize = connector[Connector.poolSize]
+        settings.version = connector[Connector.version]
+        settings.tls = tls(connector[Connector.tls])
+        settings.authentication = authentication(connector[Connector.auth])
+        settings.proxy = connector[Connector.proxy]
+        settings.allowHosts = connector[Connector.allowHosts]
+        settings.connectTimeout = timeout[HTTPActionFields.Timeout.connect] ?? connector[Connector.connectTimeout]
+        settings.totalTimeout = timeout[HTTPActionFields.Timeout.total]
+        settings.policy = policy
+        settings.sendsDeliveryID = values[HTTPActionFields.idempotency]
         return settings
     }
 
@@ -59,32 +60,83 @@ extension ActionDefinition {
         return values[HTTPConnectorFields.Auth.bearer].map { .bearer($0) } ?? .none
     }
 
-    private var retryPolicy: HTTPRetryPolicy {
+    private var policy: HTTPRetryPolicy {
         let retry = values[DeliveryFields.retry]
         var policy = HTTPRetryPolicy()
         policy.success = HTTPStatusSet(values[HTTPActionFields.successStatus])
         policy.retried = HTTPStatusSet(retry[DeliveryFields.Retry.onStatus])
         policy.retriesTransportFailures = retry[DeliveryFields.Retry.onNetworkError]
-        switch retry[DeliveryFields.Retry.onAuthError] {
-        case .pause: policy.onUnauthorized = .pause
-        case .retry: policy.onUnauthorized = .retry
-        case .fail: policy.onUnauthorized = .fail
-        }
+        policy.onUnauthorized = retry[DeliveryFields.Retry.onAuthError]
         return policy
     }
 
-    private var webhookWorker: WorkerSettings {
-        var worker = WorkerSettings.webhook
-        apply(to: &worker)
-        worker.maxBytes = 256 << 20
-        applyBounds(to: &worker)
-        let resource = values[DeliveryFields.resource]
-        worker.inflightWindow = resource[DeliveryFields.Resource.inflightWindow]
-        if let bytes = resource[DeliveryFields.Resource.maximumBufferBytes] { worker.maxBytes = bytes.bytes }
-        if let size = resource[DeliveryFields.Resource.batchSize] { worker.batch.maxMessages = size }
-        if let wait = resource[DeliveryFields.Resource.batchTime] { worker.batch.maxWait = wait }
-        worker.order = order
-        return worker
+    // MARK: file and disk_log
+
+    private func fileSettings(_ dataDirectory: String) -> FileSettings {
+        let rotate = values[FileActionFields.rotate]
+        var settings = FileSettings(path: values[FileActionFields.path], baseDirectory: dataDirectory)
+        settings.format = values[FileActionFields.format]
+        settings.template = values[FileActionFields.template]
+        settings.extensions = extensions
+        settings.missing = values[DeliveryFields.templates]
+        settings.rotateSize = rotate[FileActionFields.Rotate.size].bytes
+        settings.rotateEvery = rotate[FileActionFields.Rotate.every]
+        settings.usesLocalTime = rotate[FileActionFields.Rotate.timeZone] == "local"
+        settings.maxFiles = values[FileActionFields.retention][FileActionFields.Retention.maximumFiles]
+        settings.sync = values[FileActionFields.fsync]
+        settings.maxOpenFiles = values[FileActionFields.maximumOpenFiles]
+        return settings
+    }
+
+    /// Differs from EMQX: done files are numbered on and the oldest is removed, rather than written over in a circle.
+    private func diskLogSettings(_ dataDirectory: String) throws(SinkFailure) -> FileSettings {
+        guard let connector = connector?.values else { throw SinkFailure("it has no connector") }
+        var settings = FileSettings(path: connector[DiskLogFields.filePath], baseDirectory: dataDirectory)
+        settings.template = values[DiskLogFields.parameters][DiskLogFields.Parameters.template]
+        settings.extensions = extensions
+        settings.rotateSize = connector[DiskLogFields.maximumSize].bytes
+        // The one that is written counts as well.
+        settings.maxFiles = max(connector[DiskLogFields.maximumFiles] - 1, 1)
+        return settings
+    }
+
+    private var diskLogWorker: WorkerSettings {
+        var settings = WorkerSettings.file
+        apply(values[DeliveryFields.resource], to: &settings)
+        return settings
+    }
+
+    // MARK: The worker
+
+    private func workerSettings(_ defaults: WorkerSettings) -> WorkerSettings {
+        typealias Fields = DeliveryFields
+        var settings = defaults
+        let (buffer, batch) = (values[Fields.memoryBuffer], values[Fields.batch])
+        if type == "http" {
+            // Memory is what EMQX gives each of its workers.
+            settings.maxBytes = 256 << 20
+            settings.order = order
+            apply(values[Fields.resource], to: &settings)
+            settings.retry = retry
+            settings.breaker.failures = values[Fields.breaker][Fields.Breaker.failures]
+            settings.breaker.openFor = values[Fields.breaker][Fields.Breaker.openFor]
+        }
+        if let size = buffer[Fields.Buffer.maximumBytes] { settings.maxBytes = size.bytes }
+        if let age = buffer[Fields.Buffer.maximumAge] { settings.maxAge = age.finite }
+        settings.onFull = buffer[Fields.Buffer.onFull]
+        if let messages = batch[Fields.Batch.maximumMessages] { settings.batch.maxMessages = messages }
+        if let wait = batch[Fields.Batch.maximumWait] { settings.batch.maxWait = wait }
+        settings.batch.maxBytes = batch[Fields.Batch.maximumBytes].bytes
+        settings.batch.format = batch[Fields.Batch.format]
+        return settings
+    }
+
+    private func apply(_ resource: ConfigValues, to settings: inout WorkerSettings) {
+        typealias Fields = DeliveryFields.Resource
+        settings.inflightWindow = resource[Fields.inflightWindow]
+        if let size = resource[Fields.maximumBufferBytes] { settings.maxBytes = size.bytes }
+        if let size = resource[Fields.batchSize] { settings.batch.maxMessages = size }
+        if let time = resource[Fields.batchTime] { settings.batch.maxWait = time }
     }
 
     private var order: DeliveryOrder {
@@ -97,82 +149,17 @@ extension ActionDefinition {
         }
     }
 
-    /// Retries and the breaker.
-    private func apply(to worker: inout WorkerSettings) {
-        let retry = values[DeliveryFields.retry]
-        worker.retry.initial = retry[DeliveryFields.Retry.initial]
-        worker.retry.max = retry[DeliveryFields.Retry.maximum]
-        worker.retry.multiplier = retry[DeliveryFields.Retry.multiplier]
-        worker.retry.jitter = RetryJitter(rawValue: retry[DeliveryFields.Retry.jitter].rawValue) ?? .full
-        worker.retry.maxAttempts = retry[DeliveryFields.Retry.maximumAttempts].finite
-        worker.retry.respectsRetryAfter = retry[DeliveryFields.Retry.respectRetryAfter]
-        worker.retry.maxRetryAfter = retry[DeliveryFields.Retry.maximumRetryAfter]
-        let breaker = values[DeliveryFields.breaker]
-        worker.breaker.failures = breaker[DeliveryFields.Breaker.failures]
-        worker.breaker.openFor = breaker[DeliveryFields.Breaker.openFor]
-    }
-
-    /// The buffer and the batches; what is not said keeps the type's default.
-    private func applyBounds(to worker: inout WorkerSettings) {
-        let buffer = values[DeliveryFields.memoryBuffer]
-        if let bytes = buffer[DeliveryFields.Buffer.maximumBytes] { worker.maxBytes = bytes.bytes }
-        worker.maxAge = buffer[DeliveryFields.Buffer.maximumAge].finite
-        worker.onFull = FullPolicy(rawValue: buffer[DeliveryFields.Buffer.onFull].rawValue) ?? .dropOldest
-        let batch = values[DeliveryFields.batch]
-        if let count = batch[DeliveryFields.Batch.maximumMessages] { worker.batch.maxMessages = count }
-        if let wait = batch[DeliveryFields.Batch.maximumWait] { worker.batch.maxWait = wait }
-        worker.batch.maxBytes = batch[DeliveryFields.Batch.maximumBytes].bytes
-        worker.batch.format = BatchSettings.Format(rawValue: batch[DeliveryFields.Batch.format].rawValue) ?? .jsonArray
-    }
-
-    // MARK: Files
-
-    private func fileSettings(_ dataDirectory: String) -> FileSettings {
-        typealias F = FileActionFields
-        var settings = FileSettings(path: values[F.path], baseDirectory: dataDirectory)
-        settings.template = line(values[F.template])
-        settings.extensions = extensions
-        settings.missing = values[DeliveryFields.templates]
-        settings.maxOpenFiles = values[F.maximumOpenFiles]
-        settings.rotateSize = values[F.rotate][F.Rotate.size].bytes
-        settings.rotateEvery = values[F.rotate][F.Rotate.every]
-        settings.usesLocalTime = values[F.rotate][F.Rotate.timeZone] == .local
-        switch values[F.fsync] {
-        case .never: settings.sync = .never
-        case .always: settings.sync = .always
-        case .interval(let duration): settings.sync = .interval(duration)
-        }
-        return settings
-    }
-
-    /// The whole row needs no template.
-    private func line(_ template: String) -> String? { template == "${.}" ? nil : template }
-
-    private var fileWorker: WorkerSettings {
-        var worker = WorkerSettings.file
-        applyBounds(to: &worker)
-        // A file has no deadline of its own: lines wait for the disk as long as the memory lasts.
-        if !values[DeliveryFields.memoryBuffer].isSet(DeliveryFields.Buffer.maximumAge) { worker.maxAge = nil }
-        return worker
-    }
-
-    private func diskLogSettings(_ dataDirectory: String) throws(SinkFailure) -> FileSettings {
-        guard let connector = connector?.values else { throw SinkFailure("the action \(id) has no connector") }
-        var settings = FileSettings(path: connector[DiskLogFields.filePath], baseDirectory: dataDirectory)
-        settings.template = line(values[DiskLogFields.parameters][DiskLogFields.Parameters.template])
-        settings.format = .raw
-        settings.extensions = extensions
-        settings.rotateSize = connector[DiskLogFields.maximumSize].bytes
-        settings.maxFiles = connector[DiskLogFields.maximumFiles]
-        return settings
-    }
-
-    private var diskLogWorker: WorkerSettings {
-        var worker = WorkerSettings.file
-        let resource = values[DeliveryFields.resource]
-        if let bytes = resource[DeliveryFields.Resource.maximumBufferBytes] { worker.maxBytes = bytes.bytes }
-        if let size = resource[DeliveryFields.Resource.batchSize] { worker.batch.maxMessages = size }
-        if let wait = resource[DeliveryFields.Resource.batchTime] { worker.batch.maxWait = wait }
-        return worker
+    private var retry: RetrySettings {
+        typealias Fields = DeliveryFields.Retry
+        let values = values[DeliveryFields.retry]
+        var retry = RetrySettings()
+        retry.initial = values[Fields.initial]
+        retry.max = values[Fields.maximum]
+        retry.multiplier = values[Fields.multiplier]
+        retry.jitter = values[Fields.jitter]
+        retry.maxAttempts = values[Fields.maximumAttempts].finite
+        retry.respectsRetryAfter = values[Fields.respectRetryAfter]
+        retry.maxRetryAfter = values[Fields.maximumRetryAfter]
+        return retry
     }
 }

@@ -48,11 +48,12 @@ struct RuleTrialRenderer {
         options.extensions = action.extensions
         options.missing = action.values[DeliveryFields.templates]
         func headers(_ named: [Named<String>]) -> [(name: String, value: String)] { named.map { ($0.name, $0.value) } }
+        let defaults = [(name: "accept", value: "application/json"), (name: "content-type", value: "application/json")]
         let template = try HTTPRequestTemplate(
-            connector: HTTPRequestParts(path: url.path, headers: headers(connector[HTTPConnectorFields.headers])),
+            connector: HTTPRequestParts(path: url.path, headers: defaults + headers(connector[HTTPConnectorFields.headers])),
             action: HTTPRequestParts(
                 path: parameters[HTTPParameterFields.path], headers: headers(parameters[HTTPParameterFields.headers])),
-            method: parameters[HTTPParameterFields.method].lowercased(),
+            method: parameters[HTTPParameterFields.method].rawValue,
             body: HTTPBodySource(parameters[HTTPParameterFields.body]), options: options)
         let request = try template.request(row: row, context: templates)
         seen.requests.append(
@@ -62,7 +63,7 @@ struct RuleTrialRenderer {
     }
 
     private func line(_ action: ActionDefinition, _ row: Value, _ seen: inout RuleTrialResult) throws(EvaluationError) {
-        let text: String
+        let text: String?
         var missing = MissingPolicy.compat
         if action.type == "file" {
             text = action.values[FileActionFields.template]
@@ -70,7 +71,7 @@ struct RuleTrialRenderer {
         } else {
             text = action.values[DiskLogFields.parameters][DiskLogFields.Parameters.template]
         }
-        let template = Template.compile(text, extensions: action.extensions, missing: missing)
+        let template = Template.compile(text ?? "${.}", extensions: action.extensions, missing: missing)
         seen.lines.append(
             RuleTrialResult.Line(action: action.id, text: Array(try template.bytes(row: row, context: templates))))
     }
