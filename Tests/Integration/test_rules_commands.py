@@ -116,19 +116,15 @@ def test_a_failing_inline_test_is_shown_with_what_came_instead(files):
     assert "hot" in text and "41" in text and "42" in text, text
 
 
-def test_explain_names_topics_actions_and_file(files, tmp_path):
-    folder = files(good=GOOD)
-    (tmp_path / "sluice.yaml").write_text(f'node: {{data_dir: "{tmp_path}/data"}}\nrules: {{paths: ["{folder}/good.yaml"]}}\n')
-    result = run_sluice("rules", "explain", "hot", "--config", str(tmp_path / "sluice.yaml"), check=False)
+def test_explain_names_topics_actions_and_file(files):
+    result = run_sluice("rules", "explain", "hot", "--from", str(files(good=GOOD)), check=False)
     text = result.stdout
     assert result.returncode == 0, result.stdout + result.stderr
     assert "plant/+/temp" in text and "console" in text and "good.yaml" in text
 
 
-def test_explain_of_an_unknown_rule_fails_and_suggests(files, tmp_path):
-    folder = files(good=GOOD)
-    (tmp_path / "sluice.yaml").write_text(f'node: {{data_dir: "{tmp_path}/data"}}\nrules: {{paths: ["{folder}/good.yaml"]}}\n')
-    result = run_sluice("rules", "explain", "hott", "--config", str(tmp_path / "sluice.yaml"), check=False)
+def test_explain_of_an_unknown_rule_fails_and_suggests(files):
+    result = run_sluice("rules", "explain", "hott", "--from", str(files(good=GOOD)), check=False)
     assert result.returncode != 0 and "hot" in result.stdout + result.stderr
 
 

@@ -116,6 +116,8 @@ def test_counters_add_up_at_any_time(sluice, client, faulty_receiver):
     def check():
         rule_, sink = broker.rule("hook"), broker.sink("http:hook")
         assert rule_["matched"] == rule_["passed"] + rule_["failed.no_result"] + rule_["failed.exception"], rule_
+        actions = sum(rule_[f"actions.{name}"] for name in ("success", "failed", "dropped", "queued"))
+        assert rule_["passed"] == actions, rule_
         total = sum(sink[name] for name in ("success", "failed", "dropped", "queuing", "inflight"))
         assert sink["received"] == total, sink
         return rule_, sink, total
