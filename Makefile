@@ -55,21 +55,28 @@ test: test-build $(VENV)/ready ## run all tests: unit, then integration against 
 	timeout 1500 $(PYTHON) -m pytest Tests/Integration -n $(PYTEST_WORKERS) --junitxml=$(LOGS)/integration.xml $(PYTEST_ARGS)
 
 .PHONY: conformance
-conformance: ## run the MQTT and rule-SQL suites of CONFORMANCE (default ../shared/conformance), if they are there
-	@if [[ ! -d "$(CONFORMANCE)" ]]; then echo "conformance: skipped, there is no folder $(CONFORMANCE) (make conformance CONFORMANCE=…)"; exit 0; fi
-	@$(MAKE) test-build $(VENV)/ready
+ifeq ($(wildcard $(CONFORMANCE)/.),)
+conformance: # (described below)
+	@echo "conformance: skipped, there is no folder $(CONFORMANCE) (make conformance CONFORMANCE=…)"
+else
+conformance: test-build $(VENV)/ready ## run the MQTT and rule-SQL suites of CONFORMANCE (default ../shared/conformance), if they are there
 	@mkdir -p $(LOGS)
 	RULE_VECTORS="$(abspath $(CONFORMANCE))/rule-sql" timeout 600 \
 	    $(SWIFT) test -c release --skip-build --filter 'RuleEngineTests.*[Vv]ector' 2>&1 | tee $(LOGS)/rule-sql.log
 	timeout 1200 $(PYTHON) scripts/conformance.py "$(CONFORMANCE)/mqtt" --minimum $(MQTT_MINIMUM) \
 	    --log-dir $(LOGS) $(if $(HOST)$(PORT),--host "$(or $(HOST),127.0.0.1)" --port "$(or $(PORT),1883)" --ws-port "$(or $(WS_PORT),0)")
+endif
 
 .PHONY: bench
+ifeq ($(wildcard $(BENCH)/mqttload.c),)
+bench: # (described below)
+	@echo "bench: skipped, the load generator is not there: no $(BENCH)/mqttload.c (make bench BENCH=…)"
+else
 bench: ## measure beside Mosquitto with the generator in BENCH (ROWS="p2p-q0 …" BENCH_ARGS=--quick)
-	@if [[ ! -d "$(BENCH)" ]]; then echo "bench: skipped, the load generator is not there: no folder $(BENCH) (make bench BENCH=…)"; exit 0; fi
 	@scripts/setup.sh build bench
 	$(SWIFT) build -c release --product sluice
 	python3 scripts/bench.py --generator "$(BENCH)" $(foreach row,$(ROWS),--only $(row)) $(BENCH_ARGS)
+endif
 
 .PHONY: fuzz
 fuzz: test-build $(VENV)/ready ## throw mutated packets, rules and configurations at the binary for FUZZ_SECONDS

@@ -213,14 +213,14 @@ class Sluice:
 
 
 def counters(value, prefix="") -> dict:
-    """All numbers in a JSON value by dotted path; the leading containers that only wrap them are left out."""
+    """All numbers in a JSON value by dotted path; the containers `metrics` are left out of it."""
     result = {}
     if isinstance(value, list):
         value = {str(index): item for index, item in enumerate(value)}
     for key, item in value.items():
         name = f"{prefix}.{key}" if prefix else key
         if isinstance(item, (dict, list)):
-            result.update(counters(item, "" if key in ("metrics", "counters") else name))
+            result.update(counters(item, prefix if key == "metrics" else name))
         elif isinstance(item, (int, float)) and not isinstance(item, bool):
             result[name] = item
     return result

@@ -37,6 +37,7 @@ actions:
       connector: {name}
       parameters: {{method: post, path: /hook}}
       retry: {{initial: 50ms, max: 400ms}}
+      circuit_breaker: {{open_for: 500ms}}
       buffer: {{mode: memory, max_bytes: 64MB}}
 {options}
 rules:
