@@ -68,7 +68,7 @@ extension MQTTZone {
         messageExpiryInterval = mqtt.messageExpiryInterval.finite?.milliseconds ?? .max
         maxInflight = mqtt.maximumInflight
         receiveMaximum = min(65_535, mqtt.maximumAwaitingRelease.finite ?? 65_535)
-        queueLimits = QueueLimits(messages: mqtt.maximumQueueLength.finite ?? .max, bytes: queueLimits.bytes)
+        queueLimits = QueueLimits(messages: mqtt.maximumQueueLength.finite ?? .max, bytes: mqtt.maximumQueueBytes.bytes)
         queuesQoS0 = mqtt.queuesQoS0
         maxSubscriptions = mqtt.maximumSubscriptions.finite ?? .max
         upgradesQoS = mqtt.upgradesQoS

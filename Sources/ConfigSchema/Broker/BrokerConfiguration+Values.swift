@@ -129,6 +129,7 @@ extension MQTTSettings {
         maximumAwaitingRelease = values[Fields.awaitingRel]
         awaitReleaseTimeout = values[Fields.awaitRelTimeout]
         maximumQueueLength = values[Fields.queueLength]
+        maximumQueueBytes = values[Fields.queueBytes]
         queuesQoS0 = values[Fields.queueQoS0]
         maximumSubscriptions = values[Fields.subscriptions]
         upgradesQoS = values[Fields.upgradeQoS]

@@ -129,6 +129,7 @@ package struct MQTTSettings: Sendable {
     package var maximumAwaitingRelease: Limit<Int>
     package var awaitReleaseTimeout: Duration
     package var maximumQueueLength: Limit<Int>
+    package var maximumQueueBytes: ByteSize
     package var queuesQoS0: Bool
     package var maximumSubscriptions: Limit<Int>
     package var upgradesQoS: Bool

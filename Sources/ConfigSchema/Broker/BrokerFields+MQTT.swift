@@ -23,13 +23,15 @@ extension BrokerFields {
             "session_expiry_interval", .duration, default: .seconds(7200), doc: "For 3.1.1 clients with clean_session=0.")
         static let messageExpiry = Field(
             "message_expiry_interval", .durationOrInfinity, default: .infinity, doc: "For messages that bring none.")
-        static let inflight = Field("max_inflight", .int(1...65535), default: 32, doc: "QoS 1 and 2 messages under way to a client.")
+        static let inflight = Field("max_inflight", .int(1...65535), default: 128, doc: "QoS 1 and 2 messages under way to a client that lets so many be.")
         static let awaitingRel = Field(
             "max_awaiting_rel", .intOrInfinity(), default: .at(100), doc: "QoS 2 messages of a client that wait for PUBREL.")
         static let awaitRelTimeout = Field(
             "await_rel_timeout", .duration, default: .seconds(300), doc: "How long such a message is remembered.")
         static let queueLength = Field(
-            "max_mqueue_len", .intOrInfinity(zeroMeansInfinity: true), default: .at(1000), doc: "Messages queued for a client; 0 is no bound.")
+            "max_mqueue_len", .intOrInfinity(zeroMeansInfinity: true), default: .at(10_000), doc: "Messages queued for a client; 0 is no bound.")
+        static let queueBytes = Field(
+            "max_mqueue_bytes", .byteSize, default: .megabytes(64), doc: "Bytes queued for a client, whatever their number.")
         static let queueQoS0 = Field("mqueue_store_qos0", .bool, default: true, doc: "Whether QoS 0 is queued for absent clients.")
         static let subscriptions = Field("max_subscriptions", .intOrInfinity(1...Int.max), default: .infinity, doc: "Of a client.")
         static let upgradeQoS = Field(
@@ -56,7 +58,7 @@ extension BrokerFields {
             "mqtt",
             [
                 idleTimeout, packetSize, clientIDLength, topicLevels, topicAlias, qos, retain, wildcard, shared, strategy,
-                ignoreLoop, sessionExpiry, messageExpiry, inflight, awaitingRel, awaitRelTimeout, queueLength, queueQoS0,
+                ignoreLoop, sessionExpiry, messageExpiry, inflight, awaitingRel, awaitRelTimeout, queueLength, queueBytes, queueQoS0,
                 subscriptions, upgradeQoS, retryInterval, serverKeepAlive, keepAliveMultiplier, responseInformation, strictMode,
                 usernameAsClientID,
                 UnsupportedField("exclusive_subscription", accepts: "false"),
