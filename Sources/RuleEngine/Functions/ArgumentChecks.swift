@@ -29,3 +29,18 @@ extension Value {
         return elements
     }
 }
+
+extension Value {
+    /// An object, the object that JSON text spells, or one without members for an empty array.
+    func object(_ function: String, in arena: Arena) throws(EvaluationError) -> Value {
+        switch kind {
+        case .object: return self
+        case .array where count == 0: return .emptyObject
+        case .string, .atom:
+            let decoded = try JSON.decodeIfValid(bytes, in: arena)
+            if decoded.kind == .object { return decoded }
+            throw .badArgument(function: function, reason: "the text is no JSON object")
+        default: throw .badArgument(function: function, reason: "takes an object, not \(kind)")
+        }
+    }
+}

@@ -76,7 +76,10 @@ package typealias Arguments = UnsafeBufferPointer<Value>
 package enum FunctionTable {
     /// The function groups in the order of the reference page.
     package static let all: [FunctionEntry] = [
+        null,
         math,
+        array,
+        map,
     ].flatMap { $0 }
 
     private static let byName: [String: FunctionEntry] = {
