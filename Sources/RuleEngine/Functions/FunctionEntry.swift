@@ -76,10 +76,13 @@ package typealias Arguments = UnsafeBufferPointer<Value>
 package enum FunctionTable {
     /// The function groups in the order of the reference page.
     package static let all: [FunctionEntry] = [
+        message,
         null,
         math,
+        bits,
         array,
         map,
+        state,
     ].flatMap { $0 }
 
     private static let byName: [String: FunctionEntry] = {

@@ -106,7 +106,7 @@ extension FunctionTable {
     }
 
     /// The key that begins at `start`, up to the next dot; moves `start` behind the dot, or beyond the path's count.
-    private static func nextKey(of path: Bytes, _ start: inout Int) -> Bytes {
+    static func nextKey(of path: Bytes, _ start: inout Int) -> Bytes {
         var end = start
         while end < path.count, path[end] != UInt8(ascii: ".") { end += 1 }
         defer { start = end + 1 }
