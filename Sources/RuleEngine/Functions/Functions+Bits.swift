@@ -1,0 +1,89 @@
+internal import BigInt
+internal import Buffers
+
+// Integers as two's complement of any size, and the sizes of strings. [EMQX rule-sql: bits]
+extension FunctionTable {
+    static let bits: [FunctionEntry] = operations + shifts + sizes + [subbits]
+
+    private static let operations: [FunctionEntry] = [
+        FunctionEntry(
+            "bitnot", .bits, [.init("a", .integer)], returns: .integer, doc: "All bits of an integer turned over.",
+            examples: [.init("bitnot(10)", "-11"), .init("bitnot(18446744073709551615)", "-18446744073709551616")],
+            body: { arguments, context throws(EvaluationError) in
+                if arguments[0].kind == .integer { return .integer(~arguments[0].integer) }
+                return try context.arena.integer(-(try arguments[0].wholeNumber("bitnot")) - 1)
+            }),
+        operation("bitand", "The bits set in both.", ("bitand(12, 10)", "8"), { $0 & $1 }, { $0 & $1 }),
+        operation("bitor", "The bits set in one of both.", ("bitor(12, 10)", "14"), { $0 | $1 }, { $0 | $1 }),
+        operation("bitxor", "The bits that differ.", ("bitxor(12, 10)", "6"), { $0 ^ $1 }, { $0 ^ $1 }),
+    ]
+
+    private static let shifts: [FunctionEntry] = [
+        FunctionEntry(
+            "bitsl", .bits, [.init("a", .integer), .init("n", .integer)], returns: .integer,
+            doc: "An integer shifted to the left by `n` bits, to the right when `n` is negative; bits never get lost.",
+            examples: [.init("bitsl(1, 70)", "1180591620717411303424"), .init("bitsl(16, -2)", "4")],
+            body: { arguments, context throws(EvaluationError) in
+                try shift("bitsl", arguments[0], left: try arguments[1].clampedInteger("bitsl"), context.arena)
+            }),
+        FunctionEntry(
+            "bitsr", .bits, [.init("a", .integer), .init("n", .integer)], returns: .integer,
+            doc: "An integer shifted to the right by `n` bits, rounding down, to the left when `n` is negative.",
+            examples: [.init("bitsr(-16, 2)", "-4"), .init("bitsr(-1, 100)", "-1")],
+            body: { arguments, context throws(EvaluationError) in
+                let distance = try arguments[1].clampedInteger("bitsr")
+                let left = distance == Int.min ? Int.max : -distance
+                return try shift("bitsr", arguments[0], left: left, context.arena)
+            }),
+    ]
+
+    private static let sizes: [FunctionEntry] = [
+        FunctionEntry(
+            "bitsize", .bits, [.init("s", .string)], returns: .integer, doc: "The size of a string in bits.",
+            examples: [.init("bitsize('a')", "8"), .init("bitsize(1)", nil)],
+            body: { arguments, _ throws(EvaluationError) in
+                .integer(try BitRange(whole: arguments[0], "bitsize").count)
+            }),
+        FunctionEntry(
+            "bytesize", .bits, [.init("s", .string)], returns: .integer, doc: "The size of a string in bytes.",
+            examples: [.init("bytesize('abc')", "3"), .init("bytesize(1)", nil)],
+            body: { arguments, _ throws(EvaluationError) in
+                .integer(try BitRange(whole: arguments[0], "bytesize").bytes.count)
+            }),
+    ]
+}
+
+extension FunctionTable {
+    private static func operation(
+        _ name: String, _ doc: String, _ example: (String, String), _ small: @escaping @Sendable (Int, Int) -> Int,
+        _ big: @escaping @Sendable (BigInt, BigInt) -> BigInt
+    ) -> FunctionEntry {
+        FunctionEntry(
+            name, .bits, [.init("a", .integer), .init("b", .integer)], returns: .integer, doc: doc,
+            examples: [.init(example.0, example.1), .init("\(name)(1.0, 1)", nil)],
+            body: { arguments, context throws(EvaluationError) in
+                if arguments[0].kind == .integer, arguments[1].kind == .integer {
+                    return .integer(small(arguments[0].integer, arguments[1].integer))
+                }
+                let left = try arguments[0].wholeNumber(name)
+                return try context.arena.integer(big(left, try arguments[1].wholeNumber(name)))
+            })
+    }
+
+    /// - Parameter distance: of any size; negative for a shift to the right.
+    private static func shift(
+        _ name: String, _ value: Value, left distance: Int, _ arena: Arena
+    ) throws(EvaluationError) -> Value {
+        let number = try value.wholeNumber(name)
+        if number == 0 { return value }
+        if distance >= 0 {
+            guard distance <= BigIntegerLimits.words * UInt.bitWidth else { throw .memoryLimit }
+            return try arena.integer(number << distance)
+        }
+        if value.kind == .integer { return .integer(value.integer >> Swift.min(distance.magnitude, 63)) }
+        // Two's complement rounds down: ~(~a >> n) for a negative a.
+        let places = Int(Swift.min(distance.magnitude, UInt(BigIntegerLimits.words * UInt.bitWidth)))
+        guard number < 0 else { return try arena.integer(BigInt(number.magnitude >> places)) }
+        return try arena.integer(-BigInt((number.magnitude - 1) >> places) - 1)
+    }
+}
