@@ -83,6 +83,8 @@ package enum FunctionTable {
         array,
         map,
         state,
+        codec,
+        hash,
     ].flatMap { $0 }
 
     private static let byName: [String: FunctionEntry] = {
