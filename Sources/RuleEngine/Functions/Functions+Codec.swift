@@ -48,7 +48,7 @@ extension FunctionTable {
             examples: [.init("json_decode('[1,2.0]')", "[1, 2.0]"), .init("json_decode('[1,')", nil)],
             body: { arguments, context throws(EvaluationError) in
                 let text = try arguments.text(0, of: "json_decode")
-                do {
+                do throws(EvaluationError) {
                     return try JSON.decode(text, in: context.arena)
                 } catch .decodeJSON(let offset) {
                     throw .badArgument(function: "json_decode", reason: "the text is not JSON, at byte \(offset)")
