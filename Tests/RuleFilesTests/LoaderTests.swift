@@ -193,4 +193,18 @@ struct LoaderTests {
         #expect(hashes(Self.flask, env: ["FLASK_URL": "http://x"]).enumerated().filter { $1 != before[$0] }.map(\.offset) == [0, 1])
         #expect(load(Self.flask).definition.hash == load("# x\n" + Self.flask).definition.hash)
     }
+
+    @Test func `null is a value where it is one of the words, and no value elsewhere`() {
+        let loaded = load(
+            """
+            version: 1
+            rules:
+              a: {sql: 'SELECT username FROM "t"', undefined_as: null, description: null}
+              b: {sql: 'SELECT username FROM "t"'}
+            """)
+        #expect(problems(loaded) == [])
+        #expect(loaded.definition.rule("a")?.undefinedAs == .null)
+        #expect(loaded.definition.rule("a")?.description == "")
+        #expect(loaded.definition.rule("b")?.undefinedAs == .text)
+    }
 }

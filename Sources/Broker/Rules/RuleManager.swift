@@ -80,7 +80,8 @@ package final class RuleManager: Sendable {
         state.withLock { state in
             let (sources, missing) = RuleFileFinder.sources(options.paths, missingIsError: options.requiresPaths)
             let loaded = RuleFileLoader.load(
-                sources, RuleFileLoader.LoadOptions(environment: environment, nodeName: options.nodeName))
+                sources, RuleFileLoader.LoadOptions(
+                    environment: environment, nodeName: options.nodeName, dataDirectory: options.dataDirectory))
             let problems = missing + loaded.problems
             var report = Report(
                 isInForce: false, problems: problems, failedTests: [], generation: state.generation, files: loaded.files)

@@ -21,6 +21,7 @@ package struct Field<Value: Sendable>: ConfigField {
     package let defaultText: String?
     package let nested: FieldSet?
     package let isSecret: Bool
+    package let takesNull: Bool
     /// What an absent key means; nil for required ones.
     let fallback: Value?
     let readsWhenAbsent: Bool
@@ -64,6 +65,7 @@ package struct Field<Value: Sendable>: ConfigField {
         self.defaultText = shown
         self.nested = type.nested
         self.isSecret = type.isSecret
+        self.takesNull = type.takesNull
         self.fallback = fallback
         self.readsWhenAbsent = readsWhenAbsent
         readNode = { type.read($0, &$1) }
@@ -117,6 +119,7 @@ package struct UnsupportedField: ConfigField {
     package var defaultText: String? { accepted.first }
     package var nested: FieldSet? { nil }
     package var isSecret: Bool { false }
+    package var takesNull: Bool { false }
 
     package func read(_ node: YAMLNode, _ context: inout ReadContext) -> (any Sendable)? {
         switch node.content {

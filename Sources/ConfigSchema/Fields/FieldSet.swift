@@ -11,6 +11,8 @@ package protocol ConfigField: Sendable {
     var defaultText: String? { get }
     var nested: FieldSet? { get }
     var isSecret: Bool { get }
+    /// Whether the word `null` is a value of this key.
+    var takesNull: Bool { get }
 
     /// The value; nil after a report.
     func read(_ node: YAMLNode, _ context: inout ReadContext) -> (any Sendable)?
@@ -82,7 +84,7 @@ package struct FieldSet: Sendable {
             return
         }
         // A key without a value counts as absent, so that `dead_letter: null` says what it seems to say.
-        if entry.value.isNull, entry.value.tag == nil { return }
+        if entry.value.isNull, entry.value.tag == nil, !(field.takesNull && entry.value.text == "null") { return }
         values.nodes[field.name] = entry.value
         if entry.value.isUnresolved { return context.countSilentError() }
         values.storage[field.name] = context.under(field.name) { field.read(entry.value, &$0) }

@@ -10,9 +10,11 @@ package struct FieldType<Value: Sendable>: Sendable {
     package let nested: FieldSet?
     /// True when the value is a secret: neither it nor its source line is printed.
     package let isSecret: Bool
+    /// True when the word `null` is one of the values; elsewhere a key that is null counts as absent.
+    package let takesNull: Bool
 
     package init(
-        _ expectation: String, nested: FieldSet? = nil, isSecret: Bool = false,
+        _ expectation: String, nested: FieldSet? = nil, isSecret: Bool = false, takesNull: Bool = false,
         show: @escaping @Sendable (Value) -> String = { "\($0)" },
         read: @escaping @Sendable (YAMLNode, inout ReadContext) -> Value?
     ) {
@@ -21,6 +23,7 @@ package struct FieldType<Value: Sendable>: Sendable {
         self.show = show
         self.nested = nested
         self.isSecret = isSecret
+        self.takesNull = takesNull
     }
 
     /// A type whose values are single scalars; `parse` returns nil for what does not fit.
@@ -43,7 +46,7 @@ package struct FieldType<Value: Sendable>: Sendable {
     /// The same type, refusing values that `accepts` does not like, with the words for it.
     package func limited(_ range: String, _ accepts: @escaping @Sendable (Value) -> Bool) -> FieldType {
         let read = read
-        return FieldType(expectation, nested: nested, isSecret: isSecret, show: show) { node, context in
+        return FieldType(expectation, nested: nested, isSecret: isSecret, takesNull: takesNull, show: show) { node, context in
             guard let value = read(node, &context) else { return nil }
             if accepts(value) { return value }
             context.report(

@@ -71,7 +71,8 @@ extension FieldType where Value: RawRepresentable & CaseIterable, Value.RawValue
     /// One of an enumeration's raw values.
     package static var choice: FieldType {
         let words = Value.allCases.map(\.rawValue)
-        return FieldType("one of \(words.joined(separator: ", "))", show: { $0.rawValue }) { node, context in
+        let takesNull = Value(rawValue: "null") != nil
+        return FieldType("one of \(words.joined(separator: ", "))", takesNull: takesNull, show: { $0.rawValue }) { node, context in
             guard let text = node.text else {
                 context.reportWrongType(node, "one of \(words.joined(separator: ", "))")
                 return nil

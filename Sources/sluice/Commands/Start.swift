@@ -61,7 +61,7 @@ struct RunningNode {
             options: RuleManager.Options(
                 paths: configuration.rules.paths, requiresPaths: !configuration.rules.pathsAreDefault,
                 testsOnLoad: configuration.rules.testsOnLoad, nodeName: configuration.node.name,
-                dataDirectory: configuration.node.dataDirectory),
+                dataDirectory: URL(fileURLWithPath: configuration.node.dataDirectory).path),
             environment: .process(), logger: logger)
         self.rules = rules
         admin = AdminServer(
