@@ -6,8 +6,9 @@ import Testing
 
 @Suite struct SinkFieldsTests {
     private func read(_ fields: FieldSet, _ yaml: String, _ problems: inout [ConfigProblem]) throws -> ConfigValues? {
-        let documents = YAMLParser.parse(SourceFile(name: "r.yaml", text: yaml), problems: &problems)
-        return fields.read(try #require(documents.first), path: [fields.name], &problems)
+        let parsed = YAMLParser.parse(SourceFile(name: "r.yaml", bytes: Array(yaml.utf8)))
+        problems += parsed.problems
+        return fields.read(try #require(parsed.documents.first), path: [fields.name], &problems)
     }
 
     @Test func `an action of the manual reads into a running sink`() async throws {
