@@ -93,6 +93,8 @@ extension ActionDefinition {
         guard let connector = connector?.values else { throw SinkFailure("it has no connector") }
         var settings = FileSettings(path: connector[DiskLogFields.filePath], baseDirectory: dataDirectory)
         settings.template = values[DiskLogFields.parameters][DiskLogFields.Parameters.template]
+        // EMQX lets a template of several lines through.
+        settings.format = .raw
         settings.extensions = extensions
         settings.rotateSize = connector[DiskLogFields.maximumSize].bytes
         // The one that is written counts as well.

@@ -11,7 +11,6 @@ package final class FileRenderer: RecordRenderer {
     private let usesLocalTime: Bool
     private let offset = Mutex<(quarter: Int64, seconds: Int)>((.min, 0))
     package let showsDeliveryID: Bool
-    /// Those of all templates, for the check against what a rule selects.
     package let placeholders: [Template.Placeholder]
 
     /// - Throws: what is wrong with the settings, in words.

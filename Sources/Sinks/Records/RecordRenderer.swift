@@ -42,6 +42,8 @@ package struct RenderedParts {
 
 /// Makes a sink's records from rows. Immutable, shared by all shards; called on the shard that evaluated the rule.
 package protocol RecordRenderer: AnyObject, Sendable {
+    /// Those of all templates, for the check against what a rule selects.
+    var placeholders: [Template.Placeholder] { get }
     /// Whether the delivery id is among what the templates show.
     var showsDeliveryID: Bool { get }
     /// Seconds to the east of UTC that dates in templates show, at that time.
@@ -55,6 +57,7 @@ package protocol RecordRenderer: AnyObject, Sendable {
 }
 
 extension RecordRenderer {
+    package var placeholders: [Template.Placeholder] { [] }
     package var showsDeliveryID: Bool { false }
     package func utcOffset(at milliseconds: Int64) -> Int { 0 }
 }

@@ -46,11 +46,11 @@ struct WebhookAddress: Sendable, Equatable {
 /// Private names and literal addresses say what they mean; other names need a place in `allow_hosts`. The address that is
 /// connected to is checked, so that a name which changes its address later gains nothing. Link-local ones, where
 /// clouds keep their metadata, are open to literal addresses and listed hosts alone.
-final class AddressGuard: Sendable {
+package final class AddressGuard: Sendable {
     private let allowsPrivate: Bool
     private let allowsLinkLocal: Bool
 
-    init(host: String, allowHosts: [String]) {
+    package init(host: String, allowHosts: [String]) {
         let bare = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
         let isListed = allowHosts.contains { $0.lowercased() == bare }
         let isLiteral = bare.contains(":") || (bare.split(separator: ".").allSatisfy { $0.allSatisfy(\.isNumber) })
@@ -63,6 +63,17 @@ final class AddressGuard: Sendable {
         if !host.contains(".") { return true }
         let suffixes = [".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test", ".svc", ".cluster.local"]
         return suffixes.contains(where: host.hasSuffix)
+    }
+
+    /// Whether a literal address may be connected to; false for what is none.
+    package func allows(_ text: String) -> Bool {
+        var four = sockaddr_in()
+        if inet_pton(AF_INET, text, &four.sin_addr) == 1 {
+            return withUnsafePointer(to: &four) { allows(UnsafeRawPointer($0), family: AF_INET) }
+        }
+        var six = sockaddr_in6()
+        guard inet_pton(AF_INET6, text, &six.sin6_addr) == 1 else { return false }
+        return withUnsafePointer(to: &six) { allows(UnsafeRawPointer($0), family: AF_INET6) }
     }
 
     /// - Parameter address: of the family's kind.

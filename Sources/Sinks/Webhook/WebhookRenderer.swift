@@ -22,7 +22,6 @@ package final class WebhookRenderer: RecordRenderer {
     private let variableHeaders: [Header]
     private let body: Body
     package let showsDeliveryID: Bool
-    /// Those of all templates, for the check against what a rule selects.
     package let placeholders: [Template.Placeholder]
     /// The URL without the parts that vary.
     let constantURL: String
@@ -31,16 +30,19 @@ package final class WebhookRenderer: RecordRenderer {
 
     /// - Throws: what is wrong with the settings, in words.
     package init(_ settings: WebhookSettings) throws(SinkFailure) {
-        let address = try WebhookAddress(settings.url)
+        guard settings.path.isEmpty || !settings.url.contains("?") else {
+            throw SinkFailure("the URL has a query and the action has a path; write the query into the path")
+        }
+        let address = try WebhookAddress(settings.base)
+        let actionPath = settings.effectivePath
         var all: [Template.Placeholder] = []
-        var texts = [settings.path]
         func compile(_ text: String, _ mode: Template.Mode = .string) -> Template {
             let template = Template.compile(text, mode: mode, extensions: settings.extensions, missing: settings.missing)
             all += template.placeholders
             return template
         }
         base = Array(address.base.utf8)
-        let path = compile(Self.encodingLiterals(settings.path, settings.extensions))
+        let path = compile(Self.encodingLiterals(actionPath, settings.extensions))
         if let constant = path.constant {
             constantURL = address.base + Self.joined(String(decoding: constant, as: UTF8.self))
             guard !Self.hasDotSegment(Array(constantURL.utf8)[...]) else {
@@ -55,7 +57,6 @@ package final class WebhookRenderer: RecordRenderer {
         var constant: [String] = []
         for header in settings.effectiveHeaders {
             let pair = (name: compile(header.name), value: compile(header.value))
-            texts.append(header.value)
             guard pair.name.placeholders.isEmpty, pair.value.placeholders.isEmpty else {
                 variable.append(pair)
                 continue
@@ -71,7 +72,6 @@ package final class WebhookRenderer: RecordRenderer {
         case _ where !settings.method.hasBody: body = .none
         case .row: body = .row
         case .text(let text):
-            texts.append(text)
             body = .text(compile(text, .body))
         case .json(let node):
             do throws(EvaluationError) {

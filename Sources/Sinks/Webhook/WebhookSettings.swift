@@ -27,7 +27,8 @@ package enum HTTPVersionChoice: String, Sendable, CaseIterable {
 
 /// A webhook: EMQX's connector and action together.
 package struct WebhookSettings: Sendable {
-    /// `scheme://host[:port][/base]`, http or https, no user info, no placeholders.
+    /// `scheme://host[:port][/base]`, http or https, no user info, no placeholders. A query may follow when ``path`` is
+    /// empty, with placeholders.
     package var url: String
     package var method = HTTPMethod.post
     /// Appended to the URL's path with one slash between; `?…` as it is.
@@ -53,6 +54,11 @@ package struct WebhookSettings: Sendable {
     package var sendsDeliveryID = true
 
     package init(url: String) { self.url = url }
+
+    /// The URL without its query.
+    var base: String { String(url.prefix { $0 != "?" }) }
+    /// The action's path; the URL's query stands for an empty one.
+    var effectivePath: String { path.isEmpty ? String(url.drop { $0 != "?" }) : path }
 
     /// What EMQX's connector sends by default and HTTP/2 does not forbid.
     static let defaultHeaders = [(name: "accept", value: "application/json"), (name: "content-type", value: "application/json")]

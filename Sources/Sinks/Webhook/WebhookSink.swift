@@ -30,7 +30,7 @@ final class WebhookSink: Sink {
         self.multi = multi
         format = worker.batch.format
         inflightWindow = max(1, worker.inflightWindow)
-        let address = try WebhookAddress(settings.url)
+        let address = try WebhookAddress(settings.base)
         isSecure = address.isSecure
         url = renderer.constantURL
         // `Expect:` takes away the wait for a 100 that large bodies begin with.
