@@ -59,6 +59,9 @@ final class Session: @unchecked Sendable {
         placement.store(UInt64(shard) << 48 | epoch, ordering: .releasing)
     }
 
+    /// Stands for no shard in ``attachedShard``: the session is in the mail.
+    static let inTransit = -1
+
     /// The shard whose thread may touch the session.
     var attachedShard: Int { attached.load(ordering: .relaxed) }
     func attach(to shard: Int) { attached.store(shard, ordering: .releasing) }

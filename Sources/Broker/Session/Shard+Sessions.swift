@@ -116,13 +116,15 @@ extension Shard {
         guard leaving[position].awaited == 0 else { return }
         let departure = leaving.remove(at: position)
         sessions[ObjectIdentifier(session)] = nil
-        session.attach(to: departure.target)
+        // On no shard until it arrives: what the target routes to it in between must queue behind what is parked there.
+        session.attach(to: Session.inTransit)
         node.registry.move(session, to: departure.target)
         send(to: departure.target) { $0.arrive(session, departure.arrival) }
     }
 
     private func arrive(_ session: Session, _ arrival: (Shard) -> Void) {
         sessions[ObjectIdentifier(session)] = session
+        session.attach(to: index)
         for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] { enqueue(message, in: session) }
         arrival(self)
     }

@@ -18,6 +18,8 @@ struct Start: AsyncParsableCommand {
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
+        // Until the service that reloads listens for it: the default would end the program.
+        signal(SIGHUP, SIG_IGN)
         let configuration = try Configuration.load(config)
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
@@ -48,6 +50,7 @@ struct RunningNode {
     private let admin: AdminServer
     private let watcher: RuleWatcher?
     private let logger: Logger
+    private let hasRuleFiles: Bool
 
     init(_ configuration: BrokerConfiguration, logger: Logger) throws {
         self.configuration = configuration
@@ -81,10 +84,10 @@ struct RunningNode {
             Self.reload(rules, logger, because: "a rule file changed")
         }
         try watcher?.start()
-        announce(report)
+        hasRuleFiles = !report.files.isEmpty
     }
 
-    private func announce(_ report: RuleManager.Report) {
+    private func announce() {
         for listener in node.listeners { say("Listener \(listener.id) on \(listener.address) started.") }
         if report.files.isEmpty {
             say("No rule files in \(configuration.rules.paths.joined(separator: ", ")).")
@@ -125,7 +128,7 @@ struct RunningNode {
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
-                    .init(service: NodeService(stop: { stop() })),
+                    .init(service: NodeService(announce: { announce() }, stop: { stop() })),
                     .init(service: HangUpService(reload: { Self.reload(rules, logger, because: "SIGHUP") })),
                 ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
@@ -145,9 +148,12 @@ struct RunningNode {
 
 /// Stands for the node in the service group: its threads run on their own, it waits for the end and ends them.
 private struct NodeService: Service {
+    let announce: @Sendable () -> Void
     let stop: @Sendable () -> Void
 
     func run() async throws {
+        // Here the group traps SIGTERM already: who has read that the node runs may end it.
+        announce()
         try await gracefulShutdown()
         await withCheckedContinuation { continuation in
             // Blocks for as long as the drain takes, so not on a thread of the concurrency pool.
