@@ -67,9 +67,10 @@ extension FunctionTable {
         each("map_keys", "The keys in ascending order.", (#"map_keys('{"b":1,"a":2}')"#, "['a', 'b']")) { member, _ in
             .string(member.key)
         },
-        each("map_values", "The values in ascending order of their keys.", (#"map_values('{"b":1,"a":2}')"#, "[2, 1]")) {
-            member, _ in member.value
-        },
+        each(
+            "map_values", "The values in ascending order of their keys.",
+            (#"map_values('{"b":1,"a":2}')"#, "[2, 1]")
+        ) { member, _ in member.value },
         each(
             "map_to_entries", "The members as objects of `key` and `value`, in ascending order of the keys.",
             (#"map_get('key', nth(1, map_to_entries('{"b":1,"a":2}')))"#, "'a'")

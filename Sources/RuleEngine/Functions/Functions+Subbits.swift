@@ -11,8 +11,8 @@ extension FunctionTable {
             .init("endian", .string, optional: true),
         ], returns: .any,
         doc: "`subbits(s, length)` and `subbits(s, start, length, type, sign, endian)` read bits of a string, counted "
-            + "from 1, as `integer` (default), `float` (16, 32 or 64 bits) or `bits`; `unsigned` (default) or `signed`; "
-            + "`big` (default) or `little`. Too few bits: what is left; none: undefined.",
+            + "from 1, as `integer` (default), `float` (16, 32 or 64 bits) or `bits`; `unsigned` (default) or "
+            + "`signed`; `big` (default) or `little`. Too few bits: what is left; none: undefined.",
         examples: [
             .init("subbits('ab', 9, 8)", "98"), .init("subbits('ab', 1, 16, 'integer', 'unsigned', 'little')", "25185"),
             .init("is_null(subbits('ab', 17, 1))", "true"), .init("subbits('ab', 1, 16, 'xxx')", nil),
@@ -66,7 +66,8 @@ struct BitRange {
         guard value.isText || value.kind == .bitString else {
             throw .badArgument(function: function, reason: "takes a string, not \(value.kind)")
         }
-        self.init(bytes: value.bytes, offset: 0, count: value.kind == .bitString ? Int(value.count) : Int(value.count) * 8)
+        let count = value.kind == .bitString ? Int(value.count) : Int(value.count) * 8
+        self.init(bytes: value.bytes, offset: 0, count: count)
     }
 
     private init(bytes: Bytes, offset: Int, count: Int) {
@@ -96,7 +97,8 @@ struct BitRange {
     /// Little-endian bits that are not whole bytes have the rest at the number's high end.
     private func byte(_ index: Int, isLittle: Bool) -> UInt8 {
         isLittle
-            ? bits(8 * index, Swift.min(8 * index + 8, count)) : bits(Swift.max(0, count - 8 * index - 8), count - 8 * index)
+            ? bits(8 * index, Swift.min(8 * index + 8, count))
+            : bits(Swift.max(0, count - 8 * index - 8), count - 8 * index)
     }
 
     private func word(_ index: Int, isLittle: Bool) -> UInt {
