@@ -17,7 +17,7 @@ struct BrokerConfigurationTests {
         load(yaml, variables).problems.map(\.headline)
     }
 
-    @Test func `without a file the node is EMQX's defaults, on loopback`() throws {
+    @Test func `without a file the node has the documented defaults, on loopback`() throws {
         let configuration = try #require(load(nil).configuration)
         #expect(configuration.node.name == "sluice@127.0.0.1")
         #expect(configuration.node.host == "127.0.0.1")
@@ -27,8 +27,8 @@ struct BrokerConfigurationTests {
         #expect(configuration.listeners[0].bind.description == "127.0.0.1:1883")
         #expect(configuration.mqtt.idleTimeout == .at(.seconds(15)))
         #expect(configuration.mqtt.maximumPacketSize == .megabytes(1))
-        #expect(configuration.mqtt.maximumInflight == 32)
-        #expect(configuration.mqtt.maximumQueueLength == .at(1000))
+        #expect(configuration.mqtt.maximumInflight == 128)
+        #expect(configuration.mqtt.maximumQueueLength == .at(10_000))
         #expect(configuration.mqtt.retryInterval == .infinity)
         #expect(configuration.mqtt.serverKeepAlive == nil)
         #expect(configuration.mqtt.sharedStrategy == .roundRobin)
