@@ -16,8 +16,9 @@ import Testing
         defer { receiver.stop() }
         let type = try #require(SinkRegistry.standard.type(named: "webhook"))
         var problems: [ConfigProblem] = []
+        let connectorFields = try #require(type.connector)
         let connector = try #require(
-            try read(#require(type.connector), "url: \(receiver.url)/base\nheaders: {x-k: v}\npool_size: 4\n", &problems))
+            try read(connectorFields, "url: \(receiver.url)/base\nheaders: {x-k: v}\npool_size: 4\n", &problems))
         let action = try #require(
             try read(
                 type.action,
@@ -78,7 +79,8 @@ import Testing
         let file = try #require(SinkRegistry.standard.type(named: "file"))
         let sets = [http.connector, http.action, file.action].compactMap { $0 }
         var problems: [ConfigProblem] = []
-        let values = try read(#require(sets.first { $0.name == fields }), yaml, &problems)
+        let set = try #require(sets.first { $0.name == fields })
+        let values = try read(set, yaml, &problems)
         #expect(values == nil)
         #expect(problems.contains { $0.severity == .error && $0.headline.contains(words) }, "\(problems.map(\.headline))")
     }
