@@ -89,7 +89,7 @@ struct RunningNode {
 
     private func announce() {
         for listener in node.listeners { say("Listener \(listener.id) on \(listener.address) started.") }
-        if report.files.isEmpty {
+        if !hasRuleFiles {
             say("No rule files in \(configuration.rules.paths.joined(separator: ", ")).")
         } else {
             say("Rules:")
