@@ -75,7 +75,12 @@ package typealias Arguments = UnsafeBufferPointer<Value>
 /// All functions by name. One name is one entry; the number of arguments is the entry's business.
 package enum FunctionTable {
     /// The function groups in the order of the reference page.
-    package static let all: [FunctionEntry] = []
+    package static let all: [FunctionEntry] = [
+        string,
+        conversion,
+        format,
+        regex,
+    ].flatMap { $0 }
 
     private static let byName: [String: FunctionEntry] = {
         var table: [String: FunctionEntry] = [:]
