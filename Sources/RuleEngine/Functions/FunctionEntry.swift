@@ -85,6 +85,10 @@ package enum FunctionTable {
         state,
         codec,
         hash,
+        string,
+        conversion,
+        format,
+        regex,
     ].flatMap { $0 }
 
     private static let byName: [String: FunctionEntry] = {

@@ -19,6 +19,8 @@ package final class EvaluationContext {
     package let environment: [String: String]
     /// The event under evaluation, for the message accessors (`topic()`, `qos()`, …).
     package var event: (any EventColumns)?
+    /// What regular expressions are matched with.
+    let regex = RegexWorkspace()
     /// Where compiled rules keep what they work on.
     let frame: EvaluationFrame
 

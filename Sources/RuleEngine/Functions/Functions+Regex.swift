@@ -1,0 +1,55 @@
+internal import Buffers
+
+// Regular expressions of PCRE over bytes, or over UTF-8 when the pattern begins with `(*UTF8)`. [EMQX rule-sql: regex]
+extension FunctionTable {
+    static let regex: [FunctionEntry] = [
+        FunctionEntry(
+            "regex_match", .string, [.init("s", .string), .init("pattern", .string)], returns: .boolean,
+            doc: "Whether the pattern matches anywhere in the text.",
+            examples: [.init("regex_match('abc1', '[0-9]$')", "true"), .init("regex_match('a', '[')", nil)],
+            body: { arguments, context throws(EvaluationError) in
+                let subject = try arguments.stringBytes("regex_match", 0)
+                let source = try arguments.stringBytes("regex_match", 1)
+                let pattern = try context.regex.pattern(source, function: "regex_match")
+                return .boolean(try context.regex.match(pattern, subject, function: "regex_match") != nil)
+            }),
+        FunctionEntry(
+            "regex_replace", .string, [.init("s", .string), .init("pattern", .string), .init("replacement", .string)],
+            returns: .string,
+            doc: """
+                The text with all matches replaced; in the replacement `&` is the whole match, `\\1`, `\\g1` and \
+                `\\g{1}` are groups, and a backslash makes any other character itself.
+                """,
+            examples: [
+                .init("regex_replace('kmmpmq', 'm+', '[&]')", "'k[mm]p[m]q'"),
+                .init("regex_replace('ab', '(a)(b)', '\\2\\1')", "'ba'"),
+            ],
+            body: { arguments, context throws(EvaluationError) in
+                let subject = try arguments.stringBytes("regex_replace", 0)
+                let source = try arguments.stringBytes("regex_replace", 1)
+                let replacement = try RegexReplacement(try arguments.stringBytes("regex_replace", 2))
+                let pattern = try context.regex.pattern(source, function: "regex_replace")
+                return try replacement.replaceAll(pattern, in: subject, context)
+            }),
+        FunctionEntry(
+            "regex_extract", .string, [.init("s", .string), .init("pattern", .string)], returns: .array,
+            doc: "The groups of the first match up to the last one that took part; an empty array without a match.",
+            examples: [
+                .init("regex_extract('Room 4711', '(\\d+)')", "['4711']"),
+                .init("regex_extract('xyz', '(q)?(x)')", "['', 'x']"),
+            ],
+            body: { arguments, context throws(EvaluationError) in
+                let subject = try arguments.stringBytes("regex_extract", 0)
+                let source = try arguments.stringBytes("regex_extract", 1)
+                let pattern = try context.regex.pattern(source, function: "regex_extract")
+                guard let count = try context.regex.match(pattern, subject, function: "regex_extract"), count > 1 else {
+                    return .emptyArray
+                }
+                let groups = try context.arena.allocate(Value.self, count: count - 1)
+                for number in 1..<count {
+                    groups[number - 1] = .string(subject.part(context.regex.group(number, in: subject) ?? 0..<0))
+                }
+                return .array(UnsafeBufferPointer(groups))
+            }),
+    ]
+}
