@@ -78,6 +78,8 @@ package enum FunctionTable {
     package static let all: [FunctionEntry] = [
         codec,
         hash,
+        compression,
+        date,
     ].flatMap { $0 }
 
     private static let byName: [String: FunctionEntry] = {

@@ -48,7 +48,7 @@ extension FunctionTable {
             examples: [.init("json_decode('[1,2.0]')", "[1, 2.0]"), .init("json_decode('[1,')", nil)],
             body: { arguments, context throws(EvaluationError) in
                 let text = try arguments.text(0, of: "json_decode")
-                do {
+                do throws(EvaluationError) {
                     return try JSON.decode(text, in: context.arena)
                 } catch .decodeJSON(let offset) {
                     throw .badArgument(function: "json_decode", reason: "the text is not JSON, at byte \(offset)")
@@ -87,7 +87,7 @@ extension Arguments {
     /// - Throws: ``EvaluationError/badArgument(function:reason:)`` for another type.
     func text(_ index: Int, of function: String) throws(EvaluationError) -> Bytes {
         let value = self[index]
-        guard value.kind == .string || value.kind == .atom else {
+        guard value.isText else {
             throw .badArgument(function: function, reason: "argument \(index + 1) is text, not \(value.kind)")
         }
         return value.bytes
