@@ -89,6 +89,8 @@ package enum FunctionTable {
         conversion,
         format,
         regex,
+        compression,
+        date,
     ].flatMap { $0 }
 
     private static let byName: [String: FunctionEntry] = {

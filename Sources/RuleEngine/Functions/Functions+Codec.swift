@@ -87,7 +87,7 @@ extension Arguments {
     /// - Throws: ``EvaluationError/badArgument(function:reason:)`` for another type.
     func text(_ index: Int, of function: String) throws(EvaluationError) -> Bytes {
         let value = self[index]
-        guard value.kind == .string || value.kind == .atom else {
+        guard value.isText else {
             throw .badArgument(function: function, reason: "argument \(index + 1) is text, not \(value.kind)")
         }
         return value.bytes
