@@ -58,7 +58,7 @@ final class SinkRig {
     }
 
     /// Waits until nothing is queued or under way.
-    func settle(_ seconds: Double = 10, sourceLocation: SourceLocation = #_sourceLocation) async {
+    func settle(_ seconds: Double = 60, sourceLocation: SourceLocation = #_sourceLocation) async {
         await eventually(seconds, "the sink to settle: \(worker.status().counters)", sourceLocation: sourceLocation) {
             let counters = worker.status().counters
             return counters.queuing == 0 && counters.inflight == 0
@@ -81,7 +81,7 @@ enum RowValue {
 
 /// Looks at a condition until it holds.
 func eventually(
-    _ seconds: Double = 5, _ what: @autoclosure () -> String, sourceLocation: SourceLocation = #_sourceLocation,
+    _ seconds: Double = 60, _ what: @autoclosure () -> String, sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () throws -> Bool
 ) async rethrows {
     let deadline = ContinuousClock.now + .seconds(seconds)
