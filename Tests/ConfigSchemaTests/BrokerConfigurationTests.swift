@@ -29,7 +29,6 @@ struct BrokerConfigurationTests {
         #expect(configuration.mqtt.maximumPacketSize == .megabytes(1))
         #expect(configuration.mqtt.maximumInflight == 128)
         #expect(configuration.mqtt.maximumQueueLength == .at(10_000))
-        #expect(configuration.mqtt.retryInterval == .infinity)
         #expect(configuration.mqtt.serverKeepAlive == nil)
         #expect(configuration.mqtt.sharedStrategy == .roundRobin)
         #expect(configuration.retainer.maximumMessages == .infinity)
@@ -47,7 +46,7 @@ struct BrokerConfigurationTests {
     @Test func `a file is read`() throws {
         let loaded = load(
             """
-            node: {name: n1@10.0.0.1, cookie: "${env:COOKIE}", role: replicant, data_dir: /var/lib/sluice, shards: 4}
+            node: {name: n1@10.0.0.1, cookie: "${env:COOKIE}", role: core, data_dir: /var/lib/sluice, shards: 4}
             listeners:
               tcp:
                 default: {bind: 1883, max_connections: 1000, acceptors: 16, transport: nio}
@@ -67,7 +66,7 @@ struct BrokerConfigurationTests {
         let configuration = try #require(loaded.configuration)
         #expect(loaded.problems.map(\.code) == [.noEffect])
         #expect(configuration.node.cookie?.revealed == "hush")
-        #expect(configuration.node.role == .replicant)
+        #expect(configuration.node.role == .core)
         #expect(configuration.node.shards == 4)
         #expect(configuration.listeners.map(\.id) == ["tcp:default", "tcp:local", "ssl:default", "ws:default"])
         #expect(configuration.listeners[0].transport == .nio)

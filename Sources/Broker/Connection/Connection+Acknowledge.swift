@@ -88,7 +88,7 @@ extension Connection {
         guard let session, phase == .connected else { return }
         if session.inflight.hasResends { resend(session) }
         guard session.hasWaiting else { return }
-        while backlog < shard.settings.highWaterMark, let next = session.nextWaiting(hasWindow: hasWindow) {
+        while backlog < highWaterMark, let next = session.nextWaiting(hasWindow: hasWindow) {
             if next.message.traits.expiresAt <= shard.wall {
                 shard.dropped(next.message, session: session, reason: .expired)
                 continue

@@ -17,6 +17,8 @@ final class Connection: Hashable {
     unowned let shard: Shard
     /// Set once, by the transport that made the connection.
     var transport: Transport
+    /// Bytes that the client has not taken, from which on messages wait in its session.
+    let highWaterMark: Int
     let endpoints: Endpoints
     var phase = Phase.awaitingConnect
     var version = ProtocolVersion.v5
@@ -45,10 +47,11 @@ final class Connection: Hashable {
     /// Where the shard's wheel holds this connection.
     var wheelPlace: (slot: Int, position: Int)?
 
-    init(shard: Shard, transport: Transport, endpoints: Endpoints) {
+    init(shard: Shard, transport: Transport, endpoints: Endpoints, highWaterMark: Int) {
         self.shard = shard
         self.transport = transport
         self.endpoints = endpoints
+        self.highWaterMark = highWaterMark
         lastReceived = shard.now
         shard.connections.insert(self)
         shard.keepAlive.add(self, at: shard.now + shard.settings.idleTimeout)

@@ -86,8 +86,7 @@ package final class BrokerNode: @unchecked Sendable {
         let acceptor = try Acceptor(loops: epollLoops, logger: logger)
         self.acceptor = acceptor
         for listener in listeners {
-            let context = ListenerContext(
-                id: listener.id, maxConnections: listener.maxConnections, noDelay: listener.noDelay)
+            let context = ListenerContext(listener)
             do {
                 let port = try acceptor.listen(context, host: listener.host, port: listener.port, backlog: listener.backlog)
                 listenerContexts.append((context, listener.address(port: port)))
@@ -99,8 +98,7 @@ package final class BrokerNode: @unchecked Sendable {
 
     private func listen(_ listeners: [ListenerOptions], with nio: NIOListeners) throws {
         for listener in listeners {
-            let context = ListenerContext(
-                id: listener.id, maxConnections: listener.maxConnections, noDelay: listener.noDelay)
+            let context = ListenerContext(listener)
             do {
                 let port = try nio.bind(listener, context: context, maxFrameSize: settings.maxPacketSize)
                 listenerContexts.append((context, listener.address(port: port)))

@@ -32,9 +32,9 @@ package struct MQTTZone: Sendable {
     package var keepAliveMultiplier = 1.5
     package var responseInformation = ""
     package var useUsernameAsClientID = false
-    /// Bytes that a client has not taken, from which on messages wait in its session.
-    package var highWaterMark = 1024 * 1024
     package var retainerEnabled = true
+    /// Milliseconds for retained messages that bring no expiry; 0 keeps them.
+    package var retainedExpiryInterval: Int64 = 0
     package var retainedPayloadLimit = 1024 * 1024
     package var retainedLimit = 0
 

@@ -15,7 +15,7 @@ extension NodeOptions {
     }
 
     /// Processors that this process may run on.
-    private static var cores: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+    private static var cores: Int { min(32, max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))) }
 
     /// What `getenv('X')` finds: `EMQXVAR_X`, then `SLUICEVAR_X`.
     private static func ruleEnvironment(_ environment: [String: String]) -> [String: String] {
@@ -36,12 +36,21 @@ extension ListenerOptions {
         maxConnections = settings.maximumConnections.finite ?? .max
         backlog = settings.tcp.backlog
         noDelay = settings.tcp.noDelay
+        highWaterMark = settings.tcp.highWatermark.bytes
+        receiveBuffer = settings.tcp.receiveBuffer?.bytes
+        sendBuffer = settings.tcp.sendBuffer?.bytes
+        keepAlive = settings.tcp.keepAlive.map { ($0.idleSeconds, $0.intervalSeconds, $0.probes) }
         if let webSocket = settings.webSocket {
             webSocketPath = webSocket.path
             failsWithoutSubprotocol = webSocket.failsWithoutSubprotocol
+            subprotocols = webSocket.subprotocols
+            origins = webSocket.origins
+            allowsMissingOrigin = webSocket.allowsMissingOrigin
+            maxFrameSize = webSocket.maximumFrameSize.finite?.bytes ?? .max
         }
         if let tls = settings.tls {
             var options = TLSOptions(certificateFile: tls.certificateFile, keyFile: tls.keyFile)
+            options.keyPassword = tls.keyPassword?.revealed
             options.authorityFile = tls.caCertificateFile
             options.verifiesPeer = tls.verify == .peer
             options.failsWithoutPeerCertificate = tls.failsWithoutPeerCertificate
@@ -78,6 +87,7 @@ extension MQTTZone {
         responseInformation = mqtt.responseInformation
         useUsernameAsClientID = mqtt.usesUsernameAsClientID
         retainerEnabled = configuration.retainer.isEnabled
+        retainedExpiryInterval = configuration.retainer.messageExpiryInterval.milliseconds
         retainedPayloadLimit = configuration.retainer.maximumPayloadSize.bytes
         retainedLimit = configuration.retainer.maximumMessages.finite ?? 0
     }

@@ -32,8 +32,19 @@ package struct ListenerOptions: Sendable {
     package var maxConnections = Int.max
     package var backlog = 1024
     package var noDelay = true
+    /// Bytes that a client has not taken, from which on messages wait in its session.
+    package var highWaterMark = 1024 * 1024
+    package var receiveBuffer: Int?
+    package var sendBuffer: Int?
+    /// Seconds until the first probe, between probes, and how many.
+    package var keepAlive: (idle: Int, interval: Int, probes: Int)?
     package var webSocketPath = "/mqtt"
     package var failsWithoutSubprotocol = true
+    package var subprotocols = ["mqtt", "mqtt-v3", "mqtt-v3.1.1", "mqtt-v5"]
+    /// Origins that may connect; empty for all.
+    package var origins: [String] = []
+    package var allowsMissingOrigin = true
+    package var maxFrameSize = Int.max
     package var tls: TLSOptions?
 
     package init(kind: Kind, name: String, host: String, port: Int) {
@@ -51,6 +62,7 @@ package struct ListenerOptions: Sendable {
 package struct TLSOptions: Sendable {
     package var certificateFile: String
     package var keyFile: String
+    package var keyPassword: String?
     package var authorityFile: String?
     /// Asks for a client certificate and checks it.
     package var verifiesPeer = false

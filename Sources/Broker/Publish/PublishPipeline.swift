@@ -128,7 +128,7 @@ extension Shard {
             return
         }
         if let connection = session.connection, connection.phase == .connected {
-            let hasRoom = connection.backlog < settings.highWaterMark
+            let hasRoom = connection.backlog < connection.highWaterMark
             if qos == 0 {
                 // What waits for the buffer goes first; what waits for the window does not hold QoS 0 back.
                 if hasRoom, session.queue.unacknowledged == 0 {
@@ -299,6 +299,12 @@ extension Shard {
         }
         guard message.payload.count <= settings.retainedPayloadLimit else {
             counters.retainedRefused.add(1)
+            return
+        }
+        if settings.retainedExpiryInterval > 0, !message.traits.hasExpiry {
+            var expiring = message
+            expiring.traits.expiresAt = wall + settings.retainedExpiryInterval
+            if !node.retained.store(Message.make(copying: expiring)) { counters.retainedRefused.add(1) }
             return
         }
         let kept = shared ?? Message.make(copying: message)

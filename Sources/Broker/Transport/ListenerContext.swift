@@ -9,13 +9,21 @@ final class ListenerContext: Sendable {
     let id: String
     let maxConnections: Int
     let noDelay: Bool
+    let highWaterMark: Int
+    let receiveBuffer: Int?
+    let sendBuffer: Int?
+    let keepAlive: (idle: Int, interval: Int, probes: Int)?
     private let connections = Atomic<Int>(0)
     private let refused = Atomic<Int>(0)
 
-    init(id: String, maxConnections: Int, noDelay: Bool = true) {
-        self.id = id
-        self.maxConnections = maxConnections
-        self.noDelay = noDelay
+    init(_ options: ListenerOptions) {
+        id = options.id
+        maxConnections = options.maxConnections
+        noDelay = options.noDelay
+        highWaterMark = options.highWaterMark
+        receiveBuffer = options.receiveBuffer
+        sendBuffer = options.sendBuffer
+        keepAlive = options.keepAlive
     }
 
     /// Counts a connection in.

@@ -66,7 +66,6 @@ extension TCPSettings {
         noDelay = values[Fields.noDelay]
         keepAlive = values[Fields.keepAlive]
         highWatermark = values[Fields.highWatermark]
-        sendTimeout = values[Fields.sendTimeout]
         receiveBuffer = values[Fields.receiveBuffer]
         sendBuffer = values[Fields.sendBuffer]
     }
@@ -89,7 +88,6 @@ extension TLSSettings {
         caCertificateFile = values[Fields.ca]
         verify = values[Fields.verify]
         failsWithoutPeerCertificate = values[Fields.failWithoutCertificate]
-        handshakeTimeout = values[Fields.handshakeTimeout]
     }
 }
 
@@ -99,7 +97,6 @@ extension WebSocketSettings {
         path = values[Fields.path]
         failsWithoutSubprotocol = values[Fields.failWithoutSubprotocol]
         subprotocols = values[Fields.subprotocols]
-        idleTimeout = values[Fields.idleTimeout]
         maximumFrameSize = values[Fields.maximumFrameSize]
         allowsMissingOrigin = !values[Fields.checkOrigin] || values[Fields.allowMissingOrigin]
         origins = values[Fields.checkOrigin] ? values[Fields.origins] : []
@@ -127,17 +124,14 @@ extension MQTTSettings {
         messageExpiryInterval = values[Fields.messageExpiry]
         maximumInflight = values[Fields.inflight]
         maximumAwaitingRelease = values[Fields.awaitingRel]
-        awaitReleaseTimeout = values[Fields.awaitRelTimeout]
         maximumQueueLength = values[Fields.queueLength]
         maximumQueueBytes = values[Fields.queueBytes]
         queuesQoS0 = values[Fields.queueQoS0]
         maximumSubscriptions = values[Fields.subscriptions]
         upgradesQoS = values[Fields.upgradeQoS]
-        retryInterval = values[Fields.retryInterval]
         serverKeepAlive = values[Fields.serverKeepAlive].finite
         keepAliveMultiplier = values[Fields.keepAliveMultiplier]
         responseInformation = values[Fields.responseInformation]
-        strictMode = values[Fields.strictMode]
         usesUsernameAsClientID = values[Fields.usernameAsClientID]
     }
 }

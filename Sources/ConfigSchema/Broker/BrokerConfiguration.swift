@@ -67,7 +67,6 @@ package struct TCPSettings: Sendable {
     package var keepAlive: KeepAlive?
     /// Bytes a connection may hold unsent before reading from its publishers stops.
     package var highWatermark: ByteSize
-    package var sendTimeout: Duration
     /// Nil: the system's.
     package var receiveBuffer: ByteSize?
     package var sendBuffer: ByteSize?
@@ -85,14 +84,12 @@ package struct TLSSettings: Sendable {
     package var caCertificateFile: String?
     package var verify: Verify
     package var failsWithoutPeerCertificate: Bool
-    package var handshakeTimeout: Duration
 }
 
 package struct WebSocketSettings: Sendable {
     package var path: String
     package var failsWithoutSubprotocol: Bool
     package var subprotocols: [String]
-    package var idleTimeout: Limit<Duration>
     package var maximumFrameSize: Limit<ByteSize>
     package var allowsMissingOrigin: Bool
     /// Empty: every origin.
@@ -127,18 +124,15 @@ package struct MQTTSettings: Sendable {
     package var messageExpiryInterval: Limit<Duration>
     package var maximumInflight: Int
     package var maximumAwaitingRelease: Limit<Int>
-    package var awaitReleaseTimeout: Duration
     package var maximumQueueLength: Limit<Int>
     package var maximumQueueBytes: ByteSize
     package var queuesQoS0: Bool
     package var maximumSubscriptions: Limit<Int>
     package var upgradesQoS: Bool
-    package var retryInterval: Limit<Duration>
     /// Seconds the server imposes; nil leaves it to the client.
     package var serverKeepAlive: Int?
     package var keepAliveMultiplier: Double
     package var responseInformation: String
-    package var strictMode: Bool
     package var usesUsernameAsClientID: Bool
 }
 

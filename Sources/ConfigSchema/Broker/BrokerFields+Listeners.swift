@@ -37,8 +37,6 @@ extension BrokerFields {
         static let highWatermark = Field(
             "high_watermark", .byteSize(.kilobytes(4)...(.gigabytes(1))), default: .megabytes(1),
             doc: "Unsent bytes of a connection above which it counts as slow.")
-        static let sendTimeout = Field(
-            "send_timeout", .duration, default: .seconds(15), doc: "A connection that takes nothing for so long is closed.")
         static let receiveBuffer = Field("recbuf", .byteSize, doc: "SO_RCVBUF.")
         static let sendBuffer = Field("sndbuf", .byteSize, doc: "SO_SNDBUF.")
         static let keepAlive = Field(
@@ -55,8 +53,8 @@ extension BrokerFields {
         static let all = FieldSet(
             "tcp_options",
             [
-                backlog, noDelay, highWatermark, sendTimeout, receiveBuffer, sendBuffer, keepAlive,
-                UnsupportedField("send_timeout_close", accepts: "true"), UnsupportedField("nolinger", accepts: "false"),
+                backlog, noDelay, highWatermark, receiveBuffer, sendBuffer, keepAlive,
+                UnsupportedField("send_timeout", accepts: "15s"), UnsupportedField("send_timeout_close", accepts: "true"), UnsupportedField("nolinger", accepts: "false"),
                 UnsupportedField("reuseaddr", accepts: "true"),
                 Field("active_n", .int, default: 100, noEffect: "reading is bounded by bytes", doc: "Read for EMQX's files."),
                 Field("buffer", .byteSize, default: .kilobytes(4), noEffect: "buffers belong to the shard", doc: "Read for EMQX's files."),
@@ -72,11 +70,11 @@ extension BrokerFields {
             "verify", FieldType<TLSSettings.Verify>.choice, default: .none, doc: "Whether client certificates are checked.")
         static let failWithoutCertificate = Field(
             "fail_if_no_peer_cert", .bool, default: false, doc: "Whether clients must show one; with verify_peer.")
-        static let handshakeTimeout = Field("handshake_timeout", .duration, default: .seconds(15), doc: "From accept to done.")
         static let all = FieldSet(
             "ssl_options",
             [
-                certificate, key, password, ca, verify, failWithoutCertificate, handshakeTimeout,
+                certificate, key, password, ca, verify, failWithoutCertificate,
+                UnsupportedField("handshake_timeout", accepts: "15s"),
                 UnsupportedField("versions"), UnsupportedField("ciphers"), UnsupportedField("depth", accepts: "10"),
                 UnsupportedField("ocsp"), UnsupportedField("enable_crl_check", accepts: "false"),
                 UnsupportedField("reuse_sessions", accepts: "true"), UnsupportedField("honor_cipher_order", accepts: "true"),
@@ -104,8 +102,6 @@ extension BrokerFields {
             FieldType<[String]>.scalar("names parted by commas", show: { "\"\($0.joined(separator: ", "))\"" }) { text, _ in
                 text.split(separator: ",").map { String($0.drop { $0 == " " }.prefix { $0 != " " }) }
             }, default: ["mqtt", "mqtt-v3", "mqtt-v3.1.1", "mqtt-v5"], doc: "The first that the client names is taken.")
-        static let idleTimeout = Field(
-            "idle_timeout", .durationOrInfinity, default: .at(.seconds(7200)), doc: "Without a frame for so long: closed.")
         static let maximumFrameSize = Field(
             "max_frame_size", .byteSizeOrInfinity(), default: .infinity, doc: "Besides mqtt.max_packet_size.")
         static let checkOrigin = Field("check_origin_enable", .bool, default: false, doc: "Whether `Origin` is checked.")
@@ -115,8 +111,8 @@ extension BrokerFields {
         static let all = FieldSet(
             "websocket",
             [
-                path, failWithoutSubprotocol, subprotocols, idleTimeout, maximumFrameSize, checkOrigin, allowMissingOrigin,
-                origins, UnsupportedField("mqtt_piggyback", accepts: "multiple"), UnsupportedField("compress", accepts: "false"),
+                path, failWithoutSubprotocol, subprotocols, maximumFrameSize, checkOrigin, allowMissingOrigin,
+                origins, UnsupportedField("idle_timeout", accepts: "7200s", "2h"), UnsupportedField("mqtt_piggyback", accepts: "multiple"), UnsupportedField("compress", accepts: "false"),
                 UnsupportedField("proxy_address_header", accepts: "x-forwarded-for"),
                 UnsupportedField("proxy_port_header", accepts: "x-forwarded-port"),
                 UnsupportedField("validate_utf8", accepts: "true"), UnsupportedField("deflate_opts"),

@@ -26,8 +26,6 @@ extension BrokerFields {
         static let inflight = Field("max_inflight", .int(1...65535), default: 128, doc: "QoS 1 and 2 messages under way to a client that lets so many be.")
         static let awaitingRel = Field(
             "max_awaiting_rel", .intOrInfinity(), default: .at(100), doc: "QoS 2 messages of a client that wait for PUBREL.")
-        static let awaitRelTimeout = Field(
-            "await_rel_timeout", .duration, default: .seconds(300), doc: "How long such a message is remembered.")
         static let queueLength = Field(
             "max_mqueue_len", .intOrInfinity(zeroMeansInfinity: true), default: .at(10_000), doc: "Messages queued for a client; 0 is no bound.")
         static let queueBytes = Field(
@@ -36,8 +34,6 @@ extension BrokerFields {
         static let subscriptions = Field("max_subscriptions", .intOrInfinity(1...Int.max), default: .infinity, doc: "Of a client.")
         static let upgradeQoS = Field(
             "upgrade_qos", .bool, default: false, doc: "Whether the subscription's QoS wins when it is higher.")
-        static let retryInterval = Field(
-            "retry_interval", .durationOrInfinity, default: .infinity, doc: "Until an unacknowledged message is sent again.")
         static let serverKeepAlive = Field(
             "server_keepalive",
             FieldType<Limit<Int>>.scalar("disabled or seconds from 1 to 65535", show: { $0.finite.map { "\($0)" } ?? "disabled" }) {
@@ -50,7 +46,8 @@ extension BrokerFields {
             "keepalive_multiplier", .number(1...100), default: 1.5, aliases: ["keepalive_backoff"],
             doc: "Keep alives until a silent client is closed. [MQTT-3.1.2-22]")
         static let responseInformation = Field("response_information", .string, default: "", doc: "What CONNACK says when asked.")
-        static let strictMode = Field("strict_mode", .bool, default: false, doc: "Whether small faults end the connection too.")
+        static let strictMode = Field(
+            "strict_mode", .bool, default: false, noEffect: "packets are always checked strictly", doc: "Read for EMQX's files.")
         static let usernameAsClientID = Field(
             "use_username_as_clientid", .bool, default: false, doc: "Whether the user name replaces the client id.")
 
@@ -58,9 +55,11 @@ extension BrokerFields {
             "mqtt",
             [
                 idleTimeout, packetSize, clientIDLength, topicLevels, topicAlias, qos, retain, wildcard, shared, strategy,
-                ignoreLoop, sessionExpiry, messageExpiry, inflight, awaitingRel, awaitRelTimeout, queueLength, queueBytes, queueQoS0,
-                subscriptions, upgradeQoS, retryInterval, serverKeepAlive, keepAliveMultiplier, responseInformation, strictMode,
+                ignoreLoop, sessionExpiry, messageExpiry, inflight, awaitingRel, queueLength, queueBytes, queueQoS0,
+                subscriptions, upgradeQoS, serverKeepAlive, keepAliveMultiplier, responseInformation, strictMode,
                 usernameAsClientID,
+                UnsupportedField("await_rel_timeout", accepts: "300s", "5m"),
+                UnsupportedField("retry_interval", accepts: "infinity"),
                 UnsupportedField("exclusive_subscription", accepts: "false"),
                 UnsupportedField("mqueue_priorities", accepts: "disabled"),
                 UnsupportedField("mqueue_default_priority", accepts: "lowest"),

@@ -38,14 +38,15 @@ package enum BrokerFields {
             }, default: "sluice@127.0.0.1", doc: "Name and host, unique in the cluster.")
         static let cookie = Field(
             "cookie", .secret, doc: "The cluster's shared secret; without one the node makes one at its first start.")
-        static let role = Field("role", FieldType<NodeSettings.Role>.choice, default: .core, doc: "`core` keeps the cluster's state.")
+        static let role = Field("role", FieldType<NodeSettings.Role>.choice.limited("core; a replicant needs a cluster, which is not supported yet") { $0 == .core },
+            default: .core, doc: "`core` keeps the cluster's state.")
         static let dataDirectory = Field("data_dir", .nonEmptyString, default: "data", doc: "Where the node keeps its files.")
         static let shards = Field(
             "shards",
-            FieldType<Limit<Int>>.scalar("auto or a number from 1 to 256", show: { $0.finite.map { "\($0)" } ?? "auto" }) {
+            FieldType<Limit<Int>>.scalar("auto or a number from 1 to 32", show: { $0.finite.map { "\($0)" } ?? "auto" }) {
                 text, scalar in
                 if text == "auto" { return .infinity }
-                guard case .int(let count) = scalar, (1...256).contains(count) else { return nil }
+                guard case .int(let count) = scalar, (1...32).contains(count) else { return nil }
                 return .at(Int(count))
             }, default: .infinity, doc: "Event loops, each with its own connections; `auto` is one per core.")
         static let all = FieldSet("node", [name, cookie, role, dataDirectory, shards])

@@ -22,7 +22,8 @@ struct Start: AsyncParsableCommand {
         signal(SIGHUP, SIG_IGN)
         let configuration = try Configuration.load(config)
         LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler.standardError(label: label)
+            var handler: any LogHandler =
+                configuration.log.format == .json ? JSONLogHandler(label: label) : StreamLogHandler.standardError(label: label)
             handler.logLevel = Logger.Level(configuration.log.level)
             return handler
         }

@@ -73,6 +73,21 @@ final class Acceptor: @unchecked Sendable {  // `listeners` is fixed before the 
         for listening in listeners { Glibc.close(listening.descriptor) }
     }
 
+    private func configure(_ descriptor: Int32, _ context: ListenerContext) {
+        func set(_ level: Int32, _ option: Int32, _ value: Int) {
+            var value = Int32(clamping: value)
+            setsockopt(descriptor, level, option, &value, 4)
+        }
+        if context.noDelay { set(Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+        if let bytes = context.receiveBuffer { set(SOL_SOCKET, SO_RCVBUF, bytes) }
+        if let bytes = context.sendBuffer { set(SOL_SOCKET, SO_SNDBUF, bytes) }
+        guard let keepAlive = context.keepAlive else { return }
+        set(SOL_SOCKET, SO_KEEPALIVE, 1)
+        set(Int32(IPPROTO_TCP), TCP_KEEPIDLE, keepAlive.idle)
+        set(Int32(IPPROTO_TCP), TCP_KEEPINTVL, keepAlive.interval)
+        set(Int32(IPPROTO_TCP), TCP_KEEPCNT, keepAlive.probes)
+    }
+
     /// - Returns: false when the process or system has no more descriptors.
     private func acceptBurst(_ listening: Listening) -> Bool {
         for _ in 0..<64 {
@@ -93,8 +108,7 @@ final class Acceptor: @unchecked Sendable {  // `listeners` is fixed before the 
                 Glibc.close(descriptor)
                 continue
             }
-            var yes: Int32 = 1
-            if listening.context.noDelay { setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, 4) }
+            configure(descriptor, listening.context)
             let endpoints = Endpoints(
                 peerHost: address.host, peerPort: address.port, localName: SocketAddress.local(of: descriptor)?.text ?? "")
             let loop = loops[next % loops.count]

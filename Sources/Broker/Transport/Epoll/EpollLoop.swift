@@ -144,7 +144,8 @@ final class EpollLoop: @unchecked Sendable {
             return
         }
         slots[slot] = transport
-        transport.connection = Connection(shard: shard, transport: transport, endpoints: endpoints)
+        transport.connection = Connection(
+            shard: shard, transport: transport, endpoints: endpoints, highWaterMark: listener.highWaterMark)
     }
 
     func setInterest(_ transport: EpollTransport, _ flags: UInt32) {

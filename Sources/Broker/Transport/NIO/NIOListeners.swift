@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -43,6 +44,7 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
                 guard context.admit() else { return channel.close() }
                 channel.closeFuture.whenComplete { _ in context.release() }
                 return channel.eventLoop.makeCompletedFuture {
+                    try Self.configure(channel, options)
                     guard let loop = loops[ObjectIdentifier(channel.eventLoop)] else {
                         throw ChannelError.inappropriateOperationForState
                     }
@@ -60,6 +62,22 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
         return channel.localAddress?.port ?? options.port
     }
 
+    private static func configure(_ channel: any Channel, _ options: ListenerOptions) throws {
+        guard let channelOptions = channel.syncOptions else { return }
+        if let bytes = options.receiveBuffer {
+            try channelOptions.setOption(.socketOption(.so_rcvbuf), value: SocketOptionValue(bytes))
+        }
+        if let bytes = options.sendBuffer {
+            try channelOptions.setOption(.socketOption(.so_sndbuf), value: SocketOptionValue(bytes))
+        }
+        guard let keepAlive = options.keepAlive else { return }
+        try channelOptions.setOption(.socketOption(.so_keepalive), value: 1)
+        for (name, value) in [(TCP_KEEPIDLE, keepAlive.idle), (TCP_KEEPINTVL, keepAlive.interval), (TCP_KEEPCNT, keepAlive.probes)] {
+            try channelOptions.setOption(
+                .tcpOption(NIOBSDSocket.Option(rawValue: name)), value: SocketOptionValue(value))
+        }
+    }
+
     private static func addWebSocket(
         _ pipeline: ChannelPipeline.SynchronousOperations, loop: NIOShardLoop, context: ListenerContext,
         _ options: ListenerOptions, maxFrameSize: Int
@@ -67,11 +85,14 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
         var rules = WebSocketRules()
         rules.path = options.webSocketPath
         rules.failsWithoutSubprotocol = options.failsWithoutSubprotocol
+        rules.subprotocols = options.subprotocols
+        rules.origins = options.origins
+        rules.allowsMissingOrigin = options.allowsMissingOrigin
         let accepted = rules
         let refusal = NoWebSocketHandler(path: options.webSocketPath)
         let bound = NIOLoopBound(refusal, eventLoop: loop.eventLoop)
         let upgrader = NIOWebSocketServerUpgrader(
-            maxFrameSize: min(maxFrameSize + 16, Int(UInt32.max) - 1), automaticErrorHandling: true,
+            maxFrameSize: min(maxFrameSize + 16, options.maxFrameSize, Int(UInt32.max) - 1), automaticErrorHandling: true,
             shouldUpgrade: { channel, head in channel.eventLoop.makeSucceededFuture(accepted.accept(head)) },
             upgradePipelineHandler: { channel, _ in
                 channel.eventLoop.makeCompletedFuture {
@@ -85,7 +106,14 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
 
     private static func configuration(_ options: TLSOptions) throws -> TLSConfiguration {
         let certificates = try NIOSSLCertificate.fromPEMFile(options.certificateFile).map { NIOSSLCertificateSource.certificate($0) }
-        let key = try NIOSSLPrivateKey(file: options.keyFile, format: .pem)
+        let key: NIOSSLPrivateKey
+        if let password = options.keyPassword {
+            key = try NIOSSLPrivateKey(file: options.keyFile, format: .pem) { (provide: NIOSSLPassphraseSetter<[UInt8]>) in
+                provide(Array(password.utf8))
+            }
+        } else {
+            key = try NIOSSLPrivateKey(file: options.keyFile, format: .pem)
+        }
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: certificates, privateKey: .privateKey(key))
         configuration.minimumTLSVersion = .tlsv12

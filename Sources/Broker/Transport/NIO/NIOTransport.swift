@@ -77,7 +77,7 @@ final class NIOConnectionHandler: ChannelInboundHandler {
         loop.beginTick()
         connection = Connection(
             shard: loop.shard, transport: NIOTransport(context: context, isWebSocket: false),
-            endpoints: Endpoints(context.channel))
+            endpoints: Endpoints(context.channel), highWaterMark: listener.highWaterMark)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -22,7 +22,7 @@ final class WebSocketHandler: ChannelInboundHandler {
         loop.beginTick()
         connection = Connection(
             shard: loop.shard, transport: NIOTransport(context: context, isWebSocket: true),
-            endpoints: Endpoints(context.channel))
+            endpoints: Endpoints(context.channel), highWaterMark: listener.highWaterMark)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -84,11 +84,22 @@ final class WebSocketHandler: ChannelInboundHandler {
 struct WebSocketRules: Sendable {
     var path = "/mqtt"
     var failsWithoutSubprotocol = true
-    var subprotocols = ["mqtt", "mqtt-v3", "mqtt-v3.1.1", "mqtt-v5"]
+    var subprotocols = ["mqtt"]
+    /// Empty for all.
+    var origins: [String] = []
+    var allowsMissingOrigin = true
 
     /// - Returns: the headers of the answer, nil to refuse.
     func accept(_ head: HTTPRequestHead) -> HTTPHeaders? {
         guard head.uri.split(separator: "?", maxSplits: 1).first.map(String.init) == path else { return nil }
+        if !origins.isEmpty {
+            guard let origin = head.headers.first(name: "Origin") else { return allowsMissingOrigin ? chosen(head) : nil }
+            guard origins.contains(origin) else { return nil }
+        }
+        return chosen(head)
+    }
+
+    private func chosen(_ head: HTTPRequestHead) -> HTTPHeaders? {
         let offered = head.headers[canonicalForm: "Sec-WebSocket-Protocol"]
         // MQTT over WebSocket names "mqtt"; the others are older habits. [MQTT-6.0.0-3]
         if let chosen = subprotocols.first(where: { name in offered.contains { $0 == name } }) {
