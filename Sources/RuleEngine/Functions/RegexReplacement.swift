@@ -118,7 +118,9 @@ extension RegexReplacement {
             switch part {
             case .literal(let bytes): output.append(bytes)
             case .group(let number):
-                if number < count, let range = context.regex.group(number, in: subject) { output.append(subject.part(range)) }
+                if number < count, let range = context.regex.group(number, in: subject) {
+                    output.append(subject.part(range))
+                }
             }
             guard output.count <= context.arena.limit else { throw .memoryLimit }
         }

@@ -44,8 +44,8 @@ final class RegexWorkspace {
     /// Searches from an offset within the subject.
     ///
     /// - Returns: one more than the number of the last group that took part; nil when nothing matches.
-    /// - Throws: ``EvaluationError/regexLimit``; ``EvaluationError/badArgument(function:reason:)`` for a subject that is
-    ///   not UTF-8 where the pattern asks for it.
+    /// - Throws: ``EvaluationError/regexLimit``; ``EvaluationError/badArgument(function:reason:)`` for a subject that
+    ///   is not UTF-8 where the pattern asks for it.
     func match(
         _ pattern: CompiledPattern, _ subject: Bytes, from start: Int = 0, options: UInt32 = 0, function: String
     ) throws(EvaluationError) -> Int? {
