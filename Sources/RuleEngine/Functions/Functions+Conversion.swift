@@ -55,7 +55,7 @@ extension FunctionTable {
         FunctionEntry(
             "hexstr2bin", .conversion, [.init("s", .string), .init("prefix", .string, optional: true)],
             returns: .string,
-            doc: "The bytes of hexadecimal digits behind the prefix, which must be there; an odd number gets a leading 0.",
+            doc: "The bytes of hexadecimal digits behind the prefix, which is required; an odd number gets a 0 first.",
             examples: [.init("hexstr2bin('0x6162', '0x')", "'ab'"), .init("hexstr2bin('6 1')", nil)],
             body: Conversions.unhex),
         FunctionEntry(

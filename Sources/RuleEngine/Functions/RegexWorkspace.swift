@@ -8,7 +8,7 @@ final class RegexWorkspace {
     /// Backtracking steps of one match; beyond them it raises.
     private static let matchLimit: UInt32 = 1_000_000
     private static let heapLimit: UInt32 = 16 * 1024  // KiB
-    /// What all matches of one call may take together.
+    /// Processor time that all matches of one call may take together.
     static let callNanoseconds = 250_000_000
 
     private var lately: [CompiledPattern?] = Array(repeating: nil, count: 16)
