@@ -36,7 +36,9 @@ extension UnsafeRawBufferPointer {
     /// The scalar at an offset within the bytes, and its length. Bytes that are no UTF-8 have codes behind all scalars.
     func code(at position: Int) -> (code: UInt32, length: Int) {
         let lead = self[position]
-        guard lead >= 0x80, let base = baseAddress?.assumingMemoryBound(to: UInt8.self) else { return (UInt32(lead), 1) }
+        guard lead >= 0x80, let base = baseAddress?.assumingMemoryBound(to: UInt8.self) else {
+            return (UInt32(lead), 1)
+        }
         let length = utf8Step(base + position, base + count)
         guard length > 0 else { return (0x11_0000 + UInt32(lead), 1) }
         var code = UInt32(lead) & (0x7F >> UInt32(length))

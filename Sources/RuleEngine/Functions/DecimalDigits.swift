@@ -25,11 +25,11 @@ struct DecimalDigits {
     ///
     /// - Parameters:
     ///   - notation: `f` fixed, `e` with an exponent, `g` the one that fits.
-    ///   - precision: decimals of `f`, all digits of `e` and `g`; nil is 6. The caller bounds it.
-    /// - Returns: false when the precision is too small for the notation.
+    ///   - precision: decimals of `f`, all digits of `e` and `g`; nil is 6, the most is 1,000.
+    /// - Returns: false when the notation has no such precision.
     func append(_ notation: UInt8, precision: Int?, to output: OutputBuffer) -> Bool {
         let precision = precision ?? 6
-        guard precision >= (notation == UInt8(ascii: "e") ? 2 : 1) else { return false }
+        guard precision >= (notation == UInt8(ascii: "e") ? 2 : 1), precision <= 1000 else { return false }
         switch notation {
         case UInt8(ascii: "f"): appendFixed(precision, output)
         case UInt8(ascii: "e"): appendExponent(precision, output)

@@ -42,7 +42,9 @@ struct Formatter {
             try write(try directive())
             guard output.count <= limit else { throw .memoryLimit }
         }
-        guard used == arguments.count else { throw failure("the format takes \(used) arguments, not \(arguments.count)") }
+        guard used == arguments.count else {
+            throw failure("the format takes \(used) arguments, not \(arguments.count)")
+        }
     }
 
     private func failure(_ reason: String) -> EvaluationError { .badArgument(function: function, reason: reason) }
@@ -88,7 +90,9 @@ extension Formatter {
     private mutating func number() throws(EvaluationError) -> Int? {
         if take(UInt8(ascii: "*")) {
             let value = try next()
-            guard value.kind == .integer, abs(value.integer.clamped) <= limit else { throw failure("* takes an integer") }
+            guard value.kind == .integer, (-limit...limit).contains(value.integer) else {
+                throw failure("* takes an integer within the memory limit")
+            }
             return value.integer
         }
         let start = position
@@ -113,11 +117,6 @@ extension Formatter {
     }
 }
 
-extension Int {
-    /// Itself, but for the one whose magnitude is no Int.
-    fileprivate var clamped: Int { Swift.max(self, -Int.max) }
-}
-
 // Writing directives.
 extension Formatter {
     private mutating func write(_ directive: Directive) throws(EvaluationError) {
@@ -137,14 +136,15 @@ extension Formatter {
             if directive.letter & 0x20 == 0 { _ = try next() }
             try TermText(isPretty: isPretty, isUnicode: directive.isUnicode, output: field).append(value)
             try fitTerm(directive)
-        case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "x"), UInt8(ascii: "X"), UInt8(ascii: "+"), UInt8(ascii: "#"):
+        case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "x"), UInt8(ascii: "X"), UInt8(ascii: "+"),
+            UInt8(ascii: "#"):
             try integer(directive)
             try fitTerm(directive)
         case UInt8(ascii: "f"), UInt8(ascii: "e"), UInt8(ascii: "g"):
             let value = try next()
             guard value.kind == .float else { throw failure("the directive takes a float, not \(value.kind)") }
             guard DecimalDigits(value.float).append(directive.letter, precision: directive.precision, to: field) else {
-                throw failure("the precision is too small for the directive")
+                throw failure("the directive has no such precision")
             }
             try fitTerm(directive)
         default: throw failure("the format has an unknown directive")
@@ -155,7 +155,9 @@ extension Formatter {
         guard count > 0, bytes.count > 0 else { return }
         let (size, overflow) = count.multipliedReportingOverflow(by: bytes.count)
         guard !overflow, size <= limit - min(limit, output.count) else { throw .memoryLimit }
-        for _ in 0..<count { output.append(bytes) }
+        output.reserve(size)
+        TextShape.repeated(bytes, UnsafeMutableRawBufferPointer(start: output.writePointer, count: size))
+        output.advance(size)
     }
 
     private func pad(_ bytes: Bytes, _ missing: Int, _ directive: Directive) throws(EvaluationError) {

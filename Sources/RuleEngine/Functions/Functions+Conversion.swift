@@ -49,13 +49,13 @@ extension FunctionTable {
             returns: .string, doc: "The bytes in upper-case hexadecimal digits behind the prefix.",
             examples: [.init("bin2hexstr('abc')", "'616263'"), .init("bin2hexstr('a', '0x')", "'0x61'")],
             body: { arguments, context throws(EvaluationError) in
-                let prefix = arguments.count > 1 ? try arguments.stringBytes("bin2hexstr", 1) : Bytes(start: nil, count: 0)
-                return try Conversions.hex("bin2hexstr", arguments, prefix, context.arena)
+                let prefix = arguments.count > 1 ? try arguments.stringBytes("bin2hexstr", 1) : nil
+                return try Conversions.hex("bin2hexstr", arguments, prefix ?? Value.emptyString.bytes, context.arena)
             }),
         FunctionEntry(
             "hexstr2bin", .conversion, [.init("s", .string), .init("prefix", .string, optional: true)],
             returns: .string,
-            doc: "The bytes of hexadecimal digits; an odd number of them gets a 0 in front. Raises when the prefix is missing.",
+            doc: "The bytes of hexadecimal digits behind the prefix, which is required; an odd number gets a 0 first.",
             examples: [.init("hexstr2bin('0x6162', '0x')", "'ab'"), .init("hexstr2bin('6 1')", nil)],
             body: Conversions.unhex),
         FunctionEntry(
@@ -221,7 +221,7 @@ extension Conversions {
         var byte: UInt8 = 0
         for digit in digits {
             guard let nibble = hexDigitValue(digit) else {
-                throw .badArgument(function: "hexstr2bin", reason: "the text has a character that is no hexadecimal digit")
+                throw .badArgument(function: "hexstr2bin", reason: "the text is not of hexadecimal digits")
             }
             byte = byte << 4 | nibble
             if position & 1 == 1 {

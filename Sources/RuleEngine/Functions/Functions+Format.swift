@@ -6,9 +6,9 @@ extension FunctionTable {
         FunctionEntry(
             "sprintf", .string, [.init("format", .string), .init("args", .any, rest: true)], returns: .string,
             doc: """
-                The format with its directives replaced by the arguments: `~s` text, `~p` any value, `~b` `~.16b` an \
-                integer, `~.2f` `~e` `~g` a float, `~c` a character, `~n` a new line, `~~` a tilde; `~5b` and `~-5b` set \
-                the width. The number of arguments must match.
+                The format with its directives replaced by the arguments: `~s` text, `~p` any value, `~b` `~.16b` \
+                an integer, `~.2f` `~e` `~g` a float, `~c` a character, `~n` a new line, `~~` a tilde; `~5b` and \
+                `~-5b` set the width. The number of arguments must match.
                 """,
             examples: [.init("sprintf('~s: ~.1f', 'a', 2.25)", "'a: 2.3'"), .init("sprintf('~s')", nil)],
             body: { arguments, context throws(EvaluationError) in
@@ -29,7 +29,8 @@ extension FunctionTable {
         _ name: String, _ format: Bytes, _ arguments: Arguments, _ arena: Arena
     ) throws(EvaluationError) -> Value {
         arena.scratch.removeAll()
-        var formatter = Formatter(function: name, format: format, arguments: arguments, limit: arena.limit, output: arena.scratch)
+        var formatter = Formatter(
+            function: name, format: format, arguments: arguments, limit: arena.limit, output: arena.scratch)
         try formatter.run()
         return try arena.string(copying: arena.scratch.bytes)
     }

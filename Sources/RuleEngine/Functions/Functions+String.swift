@@ -46,7 +46,8 @@ extension FunctionTable {
 
     private static let measures: [FunctionEntry] = [
         entry(
-            "strlen", [text], returns: .integer, "The number of characters as people count them; raises for ill-formed UTF-8.",
+            "strlen", [text], returns: .integer,
+            "The number of characters as people count them; raises for ill-formed UTF-8.",
             [.init("strlen('你好')", "2"), .init("strlen(1)", nil)], TextPart.length),
         entry(
             "ascii", [text], returns: .integer, "The first byte; raises for empty text.",
@@ -90,7 +91,7 @@ extension FunctionTable {
             TextChange.replace),
         entry(
             "unescape", [text],
-            "The text with `\\n`, `\\t`, `\\r`, `\\b`, `\\f`, `\\v`, `\\a`, `\\'`, `\\\"`, `\\?`, `\\\\` and `\\xHEX` resolved.",
+            #"The text with `\n` `\t` `\r` `\b` `\f` `\v` `\a` `\'` `\"` `\?` `\\` and `\xHEX` resolved."#,
             [.init("unescape('\\x41\\x4e')", "'AN'"), .init("unescape('\\Q')", nil)], TextChange.unescape),
     ]
 
@@ -102,7 +103,8 @@ extension FunctionTable {
         entry(
             "join_to_string", [.init("separator", .any), .init("array", .array, optional: true)],
             "The text of the elements with a separator between them; `, ` if only the array is given.",
-            [.init("join_to_string('-', [1, 'a'])", "'1-a'"), .init("join_to_string([1, 2])", "'1, 2'")], TextList.join),
+            [.init("join_to_string('-', [1, 'a'])", "'1-a'"), .init("join_to_string([1, 2])", "'1, 2'")],
+            TextList.join),
         entry(
             "join_to_sql_values_string", [.init("array", .array)],
             "The elements as SQL literals with commas between them; quotes within text are escaped by backslashes.",
@@ -111,6 +113,7 @@ extension FunctionTable {
         entry(
             "map_to_redis_hset_args", [.init("x", .any)], returns: .array,
             "The name of the function, then keys and scalar values of an object by turns: arguments for HSET.",
-            [.init("map_to_redis_hset_args('{\"a\":1}')", "['map_to_redis_hset_args', 'a', '1']")], TextList.hashArguments),
+            [.init("map_to_redis_hset_args('{\"a\":1}')", "['map_to_redis_hset_args', 'a', '1']")],
+            TextList.hashArguments),
     ]
 }

@@ -118,7 +118,9 @@ extension RegexReplacement {
             switch part {
             case .literal(let bytes): output.append(bytes)
             case .group(let number):
-                if number < count, let range = context.regex.group(number, in: subject) { output.append(subject.part(range)) }
+                if number < count, let range = context.regex.group(number, in: subject) {
+                    output.append(subject.part(range))
+                }
             }
             guard output.count <= context.arena.limit else { throw .memoryLimit }
         }
@@ -129,7 +131,8 @@ extension RegexReplacement {
     }
 }
 
-/// Bounds the time of a call that matches many times: each match has its limit of steps, their number has none.
+/// Bounds the processor time of a call that matches many times: each match has its limit of steps, their number has
+/// none.
 private struct CallClock {
     private var calls = 0
     private var deadline = 0
@@ -138,7 +141,7 @@ private struct CallClock {
         calls += 1
         guard calls % 16 == 0 else { return }
         var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         let now = time.tv_sec * 1_000_000_000 + time.tv_nsec
         if deadline == 0 { deadline = now + RegexWorkspace.callNanoseconds }
         if now > deadline { throw .timeLimit }

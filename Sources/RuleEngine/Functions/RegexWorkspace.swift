@@ -8,7 +8,7 @@ final class RegexWorkspace {
     /// Backtracking steps of one match; beyond them it raises.
     private static let matchLimit: UInt32 = 1_000_000
     private static let heapLimit: UInt32 = 16 * 1024  // KiB
-    /// What all matches of one call may take together.
+    /// Processor time that all matches of one call may take together.
     static let callNanoseconds = 250_000_000
 
     private var lately: [CompiledPattern?] = Array(repeating: nil, count: 16)
@@ -44,8 +44,8 @@ final class RegexWorkspace {
     /// Searches from an offset within the subject.
     ///
     /// - Returns: one more than the number of the last group that took part; nil when nothing matches.
-    /// - Throws: ``EvaluationError/regexLimit``; ``EvaluationError/badArgument(function:reason:)`` for a subject that is
-    ///   not UTF-8 where the pattern asks for it.
+    /// - Throws: ``EvaluationError/regexLimit``; ``EvaluationError/badArgument(function:reason:)`` for a subject that
+    ///   is not UTF-8 where the pattern asks for it.
     func match(
         _ pattern: CompiledPattern, _ subject: Bytes, from start: Int = 0, options: UInt32 = 0, function: String
     ) throws(EvaluationError) -> Int? {

@@ -53,7 +53,8 @@ struct TermText {
     }
 
     private func isPrintable(_ bytes: Bytes) -> Bool {
-        guard bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || (0x08...0x0D).contains($0) || $0 == 0x1B }) else { return false }
+        let isText = bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F || (0x08...0x0D).contains($0) || $0 == 0x1B }
+        guard isText else { return false }
         return bytes.isASCII || isUnicode && String(validating: bytes, as: UTF8.self) != nil
     }
 
@@ -102,7 +103,9 @@ struct TermText {
 
     private func appendList(_ value: Value, _ depth: Int) throws(EvaluationError) {
         let elements = value.elements
-        let isText = elements.allSatisfy { $0.kind == .integer && ((32...126).contains($0.integer) || (8...13).contains($0.integer)) }
+        let isText = elements.allSatisfy {
+            $0.kind == .integer && ((32...126).contains($0.integer) || (8...13).contains($0.integer))
+        }
         if isPretty, elements.count > 0, isText {
             let text = elements.map { UInt8(truncatingIfNeeded: $0.integer) }
             return text.withUnsafeBytes { appendQuoted($0) }

@@ -27,7 +27,8 @@ extension Arguments {
         switch value.kind {
         case .integer: return value.integer
         case .bigInteger: return value.flag == 1 ? Int.min : Int.max
-        default: throw .badArgument(function: function, reason: "argument \(index + 1) is an integer, not \(value.kind)")
+        default:
+            throw .badArgument(function: function, reason: "argument \(index + 1) is an integer, not \(value.kind)")
         }
     }
 

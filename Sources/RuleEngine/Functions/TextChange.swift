@@ -111,7 +111,7 @@ extension TextChange {
             position += 1
         }
         guard position > start, Unicode.Scalar(code) != nil else {
-            throw .badArgument(function: "unescape", reason: "\\x is followed by the hexadecimal digits of a code point")
+            throw .badArgument(function: "unescape", reason: "\\x takes the hexadecimal digits of a code point")
         }
         return code
     }

@@ -29,10 +29,11 @@ enum TextPart {
             return .string(text.part(first..<first + min(length, text.count - first)))
         }
         let characters = try text.wellFormed("substr")
-        guard let first = characters.index(characters.startIndex, offsetBy: start, limitedBy: characters.endIndex) else {
+        let last = characters.endIndex
+        guard let first = characters.index(characters.startIndex, offsetBy: start, limitedBy: last) else {
             return .emptyString
         }
-        let end = characters.index(first, offsetBy: length, limitedBy: characters.endIndex) ?? characters.endIndex
+        let end = characters.index(first, offsetBy: length, limitedBy: last) ?? last
         let offset = characters.utf8.distance(from: characters.startIndex, to: first)
         return .string(text.part(offset..<offset + characters.utf8.distance(from: first, to: end)))
     }
@@ -69,7 +70,9 @@ extension TextPart {
         guard separator.count > 0 else { return try parts([text], keepsEmpty, context.arena) }
         if option < 2 { return try splitEverywhere(text, separator, keepsEmpty, context.arena) }
         let pattern = BytePattern(separator)
-        guard let hit = option < 4 ? pattern.first(in: text) : pattern.last(in: text) else { return try parts([text], keepsEmpty, context.arena) }
+        guard let hit = option < 4 ? pattern.first(in: text) : pattern.last(in: text) else {
+            return try parts([text], keepsEmpty, context.arena)
+        }
         let rest = text.part(hit + separator.count..<text.count)
         return try parts([text.part(0..<hit), rest], keepsEmpty, context.arena)
     }

@@ -104,11 +104,15 @@ extension TextShape {
         return .string(Bytes(result))
     }
 
-    private static func repeated(_ filler: Bytes, _ target: UnsafeMutableRawBufferPointer) {
-        var position = 0
-        while position < target.count {
-            UnsafeMutableRawBufferPointer(rebasing: target[position..<position + filler.count]).copyMemory(from: filler)
-            position += filler.count
+    /// Fills memory whose size is a multiple of the filler's, doubling what is there.
+    static func repeated(_ filler: Bytes, _ target: UnsafeMutableRawBufferPointer) {
+        guard let base = target.baseAddress, target.count >= filler.count else { return }
+        target.copyBytes(from: filler)
+        var done = filler.count
+        while done > 0, done < target.count {
+            let more = min(done, target.count - done)
+            (base + done).copyMemory(from: base, byteCount: more)
+            done += more
         }
     }
 }
