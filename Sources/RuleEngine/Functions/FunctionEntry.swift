@@ -80,6 +80,7 @@ package enum FunctionTable {
         hash,
         compression,
         date,
+        jq,
     ].flatMap { $0 }
 
     private static let byName: [String: FunctionEntry] = {

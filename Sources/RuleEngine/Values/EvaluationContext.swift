@@ -19,6 +19,8 @@ package final class EvaluationContext {
     package let environment: [String: String]
     /// The event under evaluation, for the message accessors (`topic()`, `qos()`, …).
     package var event: (any EventColumns)?
+    /// What `jq` has compiled.
+    let jqPrograms = JQPrograms()
     /// Where compiled rules keep what they work on.
     let frame: EvaluationFrame
 
