@@ -9,6 +9,8 @@ final class JQPrograms {
     static let limit = 64
     /// In bytes.
     static let programLimit = 64 * 1024
+    /// The most results of one run.
+    static let resultLimit = 100_000
 
     private var programs: [String: JQProgram] = [:]
 
@@ -17,7 +19,7 @@ final class JQPrograms {
     /// Blocks the thread until they are there. What libjq does in one step (a regular expression, the repetition of
     /// text) is not interrupted.
     ///
-    /// - Throws: ``EvaluationError/timeLimit``; ``EvaluationError/memoryLimit`` for results that the arena does not hold;
+    /// - Throws: ``EvaluationError/timeLimit``; ``EvaluationError/memoryLimit`` for more than 100,000 results or what the arena does not hold;
     ///   ``EvaluationError/badArgument(function:reason:)`` with what jq says otherwise.
     func run(
         _ text: Bytes, over json: Bytes, milliseconds: Int, in arena: Arena
@@ -122,6 +124,10 @@ private final class JQProgram {
                 guard library.hasMessage(library.copy(result)) == 0 else { throw failure(result) }
                 library.free(result)
                 return try arena.array(results)
+            }
+            guard results.count < JQPrograms.resultLimit else {
+                library.free(result)
+                throw .memoryLimit
             }
             results.append(try value(result, in: arena))
         }
