@@ -19,8 +19,8 @@ final class JQPrograms {
     /// Blocks the thread until they are there. What libjq does in one step (a regular expression, the repetition of
     /// text) is not interrupted.
     ///
-    /// - Throws: ``EvaluationError/timeLimit``; ``EvaluationError/memoryLimit`` for more than 100,000 results or what the arena does not hold;
-    ///   ``EvaluationError/badArgument(function:reason:)`` with what jq says otherwise.
+    /// - Throws: ``EvaluationError/timeLimit``; ``EvaluationError/memoryLimit`` for more than 100,000 results or
+    ///   what the arena does not hold; ``EvaluationError/badArgument(function:reason:)`` with what jq says otherwise.
     func run(
         _ text: Bytes, over json: Bytes, milliseconds: Int, in arena: Arena
     ) throws(EvaluationError) -> Value {

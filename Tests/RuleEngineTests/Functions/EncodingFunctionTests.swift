@@ -55,7 +55,8 @@ import Testing
 
     static let payload = #"{"all":[1,-7,300,1.5,"a",null,true,[],{"k":[{}]},123456789012345678901]}"#
 
-    @Test(arguments: cases) func `an expression gives this or raises that`(expression: String, expected: String) throws {
+    @Test(arguments: cases) func `an expression gives this or raises that`(expression: String, expected: String) throws
+    {
         switch try RuleBench().run("SELECT \(expression) as r FROM \"t/#\"", payload: Self.payload) {
         case .rows(let rows): #expect(rows == [#"{"r":\#(expected)}"#])
         case .failed(let name): #expect(name == expected)
@@ -75,7 +76,8 @@ import Testing
     @Test func `a timed out program runs again afterwards`() throws {
         let bench = RuleBench()
         for _ in 0..<3 {
-            #expect(try bench.run(#"SELECT jq('last(range(.))', 1000000000, 20) as r FROM "t/#""#) == .failed("time_limit"))
+            #expect(
+                try bench.run(#"SELECT jq('last(range(.))', 1000000000, 20) as r FROM "t/#""#) == .failed("time_limit"))
             #expect(try bench.run(#"SELECT jq('last(range(.))', 10, 10000) as r FROM "t/#""#) == .rows([#"{"r":[9]}"#]))
         }
     }
