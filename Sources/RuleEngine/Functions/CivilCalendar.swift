@@ -165,7 +165,8 @@ enum TimeZoneOffset {
             parts = [number(text, 1), number(text, 4), number(text, 7)]
         default: return nil
         }
-        guard let hours = parts[0], let minutes = parts[1], let seconds = parts[2], hours < 24, minutes < 60, seconds < 60
+        guard let hours = parts[0], let minutes = parts[1], let seconds = parts[2], hours < 24, minutes < 60,
+            seconds < 60
         else { return nil }
         let offset = hours * 3600 + minutes * 60 + seconds
         return first == UInt8(ascii: "-") ? -offset : offset

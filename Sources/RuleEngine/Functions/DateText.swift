@@ -16,7 +16,8 @@ enum RFC3339 {
         append(civil, separator: UInt8(ascii: "T"), to: output)
         if unit != .second {
             output.append(UInt8(ascii: "."))
-            DateDigits.append(moment.nanosecond / (1_000_000_000 / unit.perSecond), width: unit.fractionDigits, to: output)
+            DateDigits.append(
+                moment.nanosecond / (1_000_000_000 / unit.perSecond), width: unit.fractionDigits, to: output)
         }
         DateFormat.append(offset: offset, colons: 1, to: output)
         return try arena.string(copying: output.bytes)

@@ -91,6 +91,7 @@ package enum FunctionTable {
         regex,
         compression,
         date,
+        jq,
     ].flatMap { $0 }
 
     private static let byName: [String: FunctionEntry] = {

@@ -10,7 +10,8 @@ extension FunctionTable {
         expanding("gunzip", .gzip, "What gzip expands to.", "gunzip(gzip('abc'))"),
         compressing("zip_compress", .zlib, "Deflated with zlib's header.", "zip_uncompress(zip_compress('abc'))"),
         expanding(
-            "zip_uncompress", .zlib, "What zlib's format expands to.", "zip_uncompress(base64_decode('eJxLTEoGAAJNASc='))"
+            "zip_uncompress", .zlib, "What zlib's format expands to.",
+            "zip_uncompress(base64_decode('eJxLTEoGAAJNASc='))"
         ),
     ]
 

@@ -116,7 +116,10 @@ extension FunctionTable {
             }),
         FunctionEntry(
             "date_to_unix_ts", .date,
-            [.init("unit", .string), .init("offset", .any, optional: true), .init("format", .string), .init("s", .string)],
+            [
+                .init("unit", .string), .init("offset", .any, optional: true), .init("format", .string),
+                .init("s", .string),
+            ],
             returns: .integer, pure: false,
             doc: """
                 The time since 1970 of text in the format of `format_date`. Other characters of the format skip one of \
@@ -166,7 +169,8 @@ extension Arguments {
         _ index: Int, of function: String, default fallback: TimeUnit = .second
     ) throws(EvaluationError) -> TimeUnit {
         guard index < count else { return fallback }
-        guard self[index].isText, let unit = TimeUnit(rawValue: String(decoding: self[index].bytes, as: UTF8.self)) else {
+        guard self[index].isText, let unit = TimeUnit(rawValue: String(decoding: self[index].bytes, as: UTF8.self))
+        else {
             throw .badArgument(
                 function: function, reason: "a unit is 'second', 'millisecond', 'microsecond' or 'nanosecond'")
         }

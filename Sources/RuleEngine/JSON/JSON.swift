@@ -27,6 +27,15 @@ package enum JSON {
         return try decoder.decode()
     }
 
+    /// Raises what ``decode(_:in:)`` raises for text that is not JSON, and makes nothing.
+    static func check(_ bytes: Bytes) throws(EvaluationError) {
+        guard let start = bytes.baseAddress, bytes.count > 0 else { throw .decodeJSON(offset: 0) }
+        var reader = JSONReader(start, count: bytes.count)
+        reader.skipSpace()
+        try reader.skipValue(depth: 0)
+        try reader.expectEnd()
+    }
+
     /// As ``decode(_:in:)``, but text that is not JSON is undefined: a path's step through text.
     package static func decodeIfValid(_ bytes: Bytes, in arena: Arena) throws(EvaluationError) -> Value {
         do {

@@ -15,6 +15,8 @@ package final class EvaluationContext {
     package let store: KeyValueStore
     /// The table of `proc_dict_*`, which belongs to the connection whose event is evaluated; the owner swaps it.
     package var processDictionary = StoredDictionary()
+    /// What `jq` has compiled.
+    let jqPrograms = JQPrograms()
     /// What `getenv` sees; the names carry no prefix.
     package let environment: [String: String]
     /// The event under evaluation, for the message accessors (`topic()`, `qos()`, …).
