@@ -35,6 +35,8 @@ let package = Package(
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLinux"),
+        // Types alone: the library is looked for at run time.
+        .systemLibrary(name: "CJQ"),
 
         .target(name: "Buffers", swiftSettings: settings),
         .target(name: "Topics", dependencies: ["Buffers"], swiftSettings: settings),
@@ -43,7 +45,7 @@ let package = Package(
         .target(
             name: "RuleEngine",
             dependencies: [
-                "Topics", "Buffers", "CPCRE2", "CZlib",
+                "Topics", "Buffers", "CPCRE2", "CZlib", "CJQ",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "BigInt", package: "BigInt"),
             ],
