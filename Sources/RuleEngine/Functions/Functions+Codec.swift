@@ -73,7 +73,7 @@ extension FunctionTable {
         FunctionEntry(
             "term_decode", .codec, [.init("s", .string)], returns: .any,
             doc:
-                "The value that bytes in Erlang's external term format stand for; tuples, processes and functions raise.",
+                "The value that bytes in Erlang's external term format stand for; tuples, pids and functions raise.",
             examples: [.init("term_decode(base64_decode('g20AAAABYQ=='))", "'a'"), .init("term_decode('abc')", nil)],
             body: { arguments, context throws(EvaluationError) in
                 try ErlangTerm.decode(try arguments.text(0, of: "term_decode"), in: context.arena)

@@ -31,7 +31,7 @@ extension FunctionTable {
         FunctionEntry(
             "mongo_date", .date, [.init("ts", .integer, optional: true), unit], returns: .object, pure: false,
             doc: """
-                A moment as MongoDB's extended JSON: `{"$date": milliseconds}`, by default now; `ts` is in milliseconds \
+                A moment in MongoDB JSON: `{"$date": milliseconds}`, by default now; `ts` is in milliseconds \
                 by default. Differs from EMQX: a value that every sink can write.
                 """,
             examples: [
@@ -153,7 +153,7 @@ extension FunctionTable {
         FunctionEntry(
             name, .date, [.init("offset", .any)], returns: .integer, pure: false,
             doc: """
-                The seconds of an offset: `+hh:mm`, `-hh:mm:ss`, `+hhmm`, `Z`, `local`; an integer stays, undefined is 0.
+                The seconds of an offset: `+hh:mm`, `-hh:mm:ss`, `+hhmm`, `Z`, `local`; integers stay.
                 """,
             examples: [.init("\(name)('+08:00')", "28800"), .init("\(name)('+24:00')", nil)],
             body: { arguments, context throws(EvaluationError) in

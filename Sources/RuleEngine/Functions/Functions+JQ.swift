@@ -7,7 +7,7 @@ extension FunctionTable {
             "jq", .jq, [.init("program", .string), .init("json", .any), .init("timeout", .integer, optional: true)],
             returns: .array, pure: false,
             doc: """
-                All results of a jq program over JSON text or another value, as an array. Errors raise, as does a run of \
+                All results of a jq program over JSON text or a value, as an array. Errors raise, as does a run of \
                 more than `timeout` milliseconds (default 10,000). Needs Debian's package libjq1. Differs from EMQX: \
                 programs see no environment, no modules and no NaN, and text has to be strict JSON.
                 """,
