@@ -76,6 +76,21 @@ def test_two_packets_and_a_half_in_one_segment_are_understood(shared_broker, cli
     assert subscriber.message().payload == b"2"
 
 
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_violation_in_the_second_part_of_a_packet_closes_that_connection_only(shared_broker, client, version):
+    """The rest of a packet waits in a buffer of its own; closing in the middle of reading it must not touch it."""
+    for _ in range(20):
+        broken = Client(shared_broker.port, unique("split"), version=version, connect=False)
+        data = broken.connect_packet() + packet(3, 6, text("t")) + broken.connect_packet()
+        broken.send(data[:3])
+        # What must have been read before the rest is sent: a round trip on the shard of each other client.
+        for _ in range(4):
+            client(shared_broker).ping()
+        broken.send(data[3:])
+        broken.wait_closed()
+    client(shared_broker).ping()
+
+
 def test_a_client_that_never_sends_connect_is_closed(sluice):
     broker = sluice({"mqtt": {"idle_timeout": "1s"}})
     for begun in (b"", b"\x10", b"\x10\x1f\x00\x04MQ"):

@@ -209,7 +209,9 @@ class Sluice:
         return counters(self.ctl_json("sinks", "show", sink_id))
 
     def rss_kb(self) -> int:
-        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1])
+        """Resident memory; 0 for a process that is just ending."""
+        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
+        return int(found[1]) if found else 0
 
 
 def counters(value, prefix="") -> dict:
