@@ -51,7 +51,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
-            name: "Sinks", dependencies: ["RuleEngine", "ConfigSchema", "Buffers", "CCurl", "CLinux", collections, log],
+            name: "Sinks",
+            dependencies: ["RuleEngine", "ConfigSchema", "Buffers", "CCurl", "CLinux", collections, log],
             swiftSettings: settings),
         .target(
             name: "RuleFiles", dependencies: ["ConfigSchema", "RuleEngine", "Sinks", "Topics", "Buffers"],
@@ -59,7 +60,8 @@ let package = Package(
         .target(
             name: "Broker",
             dependencies: [
-                "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "CLinux", collections,
+                "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "CLinux",
+                collections,
                 log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -92,7 +92,9 @@ package final class OutputBuffer {
         tail &+= bytes.count
     }
 
-    @inlinable package func append(_ text: StaticString) { append(Bytes(start: text.utf8Start, count: text.utf8CodeUnitCount)) }
+    @inlinable package func append(_ text: StaticString) {
+        append(Bytes(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
     package func append(_ bytes: [UInt8]) { bytes.withUnsafeBytes { append($0) } }
     package func append(_ text: String) {
         var text = text

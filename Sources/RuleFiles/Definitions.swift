@@ -111,7 +111,8 @@ package struct RuleSetDefinition: Sendable {
 
     /// The same for the same objects, wherever they stand.
     package var hash: String {
-        let lines = connectors.map { "c \($0.id) \($0.content.hash)" } + actions.map { "a \($0.id) \($0.content.hash)" }
+        let lines =
+            connectors.map { "c \($0.id) \($0.content.hash)" } + actions.map { "a \($0.id) \($0.content.hash)" }
             + rules.map { "r \($0.id) \($0.content.hash)" }
         return DefinitionContent(lines.sorted().joined(separator: "\n")).hash
     }

@@ -40,7 +40,9 @@ package final class SinkRuntime: Sendable {
         switch definition.kind {
         case .blocking(let make):
             let signal = try EventSignal()
-            let worker = try SinkWorker(definition, sink: make(logger), sameTarget: false, logger: logger) { signal.signal() }
+            let worker = try SinkWorker(definition, sink: make(logger), sameTarget: false, logger: logger) {
+                signal.signal()
+            }
             try BlockingSinkLoop(worker, signal: signal).start()
             return worker
         case .webhook(let settings): return try webhookLoop().start(definition, settings, logger)

@@ -38,7 +38,11 @@ package struct TopicIndex<Element> {
     /// Adds an element under a valid filter.
     package mutating func insert(_ element: Element, filter: Bytes) {
         let (node, isMultiLevel) = makeNode(filter)
-        if isMultiLevel { nodes[Int(node)].multiLevel.append(element) } else { nodes[Int(node)].elements.append(element) }
+        if isMultiLevel {
+            nodes[Int(node)].multiLevel.append(element)
+        } else {
+            nodes[Int(node)].elements.append(element)
+        }
         count += 1
     }
 

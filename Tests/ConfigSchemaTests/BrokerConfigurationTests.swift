@@ -72,7 +72,10 @@ struct BrokerConfigurationTests {
         #expect(configuration.listeners[0].transport == .nio)
         #expect(configuration.listeners[0].maximumConnections == .at(1000))
         #expect(configuration.listeners[1].isEnabled == false)
-        #expect(configuration.listeners[1].tcp.keepAlive.map { [$0.idleSeconds, $0.intervalSeconds, $0.probes] } == [60, 30, 5])
+        #expect(
+            configuration.listeners[1].tcp.keepAlive.map { [$0.idleSeconds, $0.intervalSeconds, $0.probes] } == [
+                60, 30, 5,
+            ])
         #expect(configuration.listeners[2].tls?.certificateFile == "c.pem")
         #expect(configuration.listeners[3].webSocket?.path == "/ws")
         #expect(configuration.mqtt.serverKeepAlive == 60)
@@ -112,7 +115,9 @@ struct BrokerConfigurationTests {
     }
 
     @Test func `a key that is not built may say what changes nothing`() {
-        #expect(problems("mqtt: {exclusive_subscription: false, mqueue_priorities: disabled, client_attrs_init: []}").isEmpty)
+        #expect(
+            problems("mqtt: {exclusive_subscription: false, mqueue_priorities: disabled, client_attrs_init: []}")
+                .isEmpty)
     }
 
     @Test func `two listeners cannot bind one address`() {
@@ -124,8 +129,10 @@ struct BrokerConfigurationTests {
 
     @Test func `TLS options are checked together and their files are looked for`() {
         #expect(
-            problems("listeners: {ssl: {s: {bind: 1, ssl_options: {certfile: c.pem, keyfile: k.pem, verify: verify_peer}}}}").first?
-                .contains("verify_peer needs \"cacertfile\"") == true)
+            problems(
+                "listeners: {ssl: {s: {bind: 1, ssl_options: {certfile: c.pem, keyfile: k.pem, verify: verify_peer}}}}"
+            ).first?
+            .contains("verify_peer needs \"cacertfile\"") == true)
         #expect(
             problems("listeners: {ssl: {s: {bind: 1, ssl_options: {certfile: no.pem, keyfile: k.pem}}}}") == [
                 "sluice.yaml:1:56: error ENV002: the file no.pem cannot be read"
@@ -137,14 +144,17 @@ struct BrokerConfigurationTests {
             load(
                 "node: {name: a@b}\nlisteners: {tcp: {my-name: {bind: 1}}}\n",
                 [
-                    "SLUICE_NODE__NAME": "c@d", "SLUICE_NODE__COOKIE": "a #b", "SLUICE_LISTENERS__TCP__MY_NAME__BIND": "[::1]:2",
-                    "SLUICE_LISTENERS__WS__DEFAULT__BIND": "8083", "SLUICE_RULES__PATHS": "[x, y]", "SLUICE_MQTT__MAX_PACKET_SIZE": "2MB",
+                    "SLUICE_NODE__NAME": "c@d", "SLUICE_NODE__COOKIE": "a #b",
+                    "SLUICE_LISTENERS__TCP__MY_NAME__BIND": "[::1]:2",
+                    "SLUICE_LISTENERS__WS__DEFAULT__BIND": "8083", "SLUICE_RULES__PATHS": "[x, y]",
+                    "SLUICE_MQTT__MAX_PACKET_SIZE": "2MB",
                     "OTHER": "1",
                 ]
             ).configuration)
         #expect(configuration.node.name == "c@d")
         #expect(configuration.node.cookie?.revealed == "a #b")
-        #expect(configuration.listeners.map { "\($0.id) \($0.bind)" } == ["tcp:my-name [::1]:2", "ws:default 0.0.0.0:8083"])
+        #expect(
+            configuration.listeners.map { "\($0.id) \($0.bind)" } == ["tcp:my-name [::1]:2", "ws:default 0.0.0.0:8083"])
         #expect(configuration.rules.paths == ["x", "y"])
         #expect(configuration.mqtt.maximumPacketSize == .megabytes(2))
     }
@@ -160,12 +170,15 @@ struct BrokerConfigurationTests {
 
     @Test func `a file that is not there or is no mapping is told`() {
         let missing = BrokerConfiguration.load(file: "no.yaml", environment: Environment())
-        #expect(missing.problems.map(\.headline) == ["no.yaml:1:1: error ENV002: the configuration file cannot be read"])
+        #expect(
+            missing.problems.map(\.headline) == ["no.yaml:1:1: error ENV002: the configuration file cannot be read"])
         #expect(problems("- a\n") == ["sluice.yaml:1:1: error YAML005: the configuration is a mapping of keys"])
         #expect(problems("a: [\n").count == 1)
     }
 
     @Test func `node references mean this node`() throws {
-        #expect(try #require(load("node: {name: a@h, data_dir: \"/var/${node:name}/${node:host}\"}").configuration).node.dataDirectory == "/var/a@h/h")
+        #expect(
+            try #require(load("node: {name: a@h, data_dir: \"/var/${node:name}/${node:host}\"}").configuration).node
+                .dataDirectory == "/var/a@h/h")
     }
 }

@@ -18,7 +18,10 @@ private enum Sample {
     static let retry = Field(group: "retry", FieldSet("retry", [retryMax]), doc: "again")
     static let all = FieldSet(
         "connectors.http",
-        [url, pool, timeout, size, rate, proxy, secret, headers, order, tags, enable, body, retry, UnsupportedField("oauth2")])
+        [
+            url, pool, timeout, size, rate, proxy, secret, headers, order, tags, enable, body, retry,
+            UnsupportedField("oauth2"),
+        ])
 }
 
 struct FieldTests {
@@ -26,7 +29,10 @@ struct FieldTests {
         guard let root = Parsed(text).root else { return (nil, ["no document"]) }
         var problems: [ConfigProblem] = []
         let values = Sample.all.read(root, path: ["connectors", "http", "c"], &problems)
-        return (values, problems.map { "\($0.line):\($0.column) \($0.code) \($0.message)" + ($0.hint.map { "; \($0)" } ?? "") })
+        return (
+            values,
+            problems.map { "\($0.line):\($0.column) \($0.code) \($0.message)" + ($0.hint.map { "; \($0)" } ?? "") }
+        )
     }
 
     @Test func `absent keys have their defaults`() throws {
@@ -142,18 +148,22 @@ struct FieldTests {
 
     @Test(arguments: [
         ("500ms", Duration.milliseconds(500)), ("15s", .seconds(15)), ("10m", .seconds(600)), ("2h", .seconds(7200)),
-        ("7d", .seconds(604_800)), ("1.5s", .milliseconds(1500)), ("1h30m", .seconds(5400)), ("0", .zero), ("0ms", .zero),
+        ("7d", .seconds(604_800)), ("1.5s", .milliseconds(1500)), ("1h30m", .seconds(5400)), ("0", .zero),
+        ("0ms", .zero),
     ])
     func `durations are read`(_ text: String, _ expected: Duration) {
         #expect(Units.duration(text) == expected)
         #expect(Units.duration(Units.show(expected)) == expected)
     }
 
-    @Test(arguments: ["", "15", "s", "1x", "-1s", "1.s", ".5s", "1..5s", "1s2", "99999999999999999999s", "9999999999999d", "1 s"])
+    @Test(arguments: [
+        "", "15", "s", "1x", "-1s", "1.s", ".5s", "1..5s", "1s2", "99999999999999999999s", "9999999999999d", "1 s",
+    ])
     func `what is no duration is refused`(_ text: String) { #expect(Units.duration(text) == nil) }
 
     @Test(arguments: [
-        ("1", 1), ("0", 0), ("64KB", 65536), ("1KiB", 1024), ("1mb", 1 << 20), ("1GB", 1 << 30), ("1.5KB", 1536), ("2 MB", 2 << 20), ("5B", 5),
+        ("1", 1), ("0", 0), ("64KB", 65536), ("1KiB", 1024), ("1mb", 1 << 20), ("1GB", 1 << 30), ("1.5KB", 1536),
+        ("2 MB", 2 << 20), ("5B", 5),
     ])
     func `sizes are read`(_ text: String, _ expected: Int) { #expect(Units.byteSize(text)?.bytes == expected) }
 
@@ -161,11 +171,16 @@ struct FieldTests {
     func `what is no size is refused`(_ text: String) { #expect(Units.byteSize(text) == nil) }
 
     @Test(arguments: [
-        ("1883", "0.0.0.0:1883"), (":1883", "0.0.0.0:1883"), ("127.0.0.1:0", "127.0.0.1:0"), ("[::1]:1883", "[::1]:1883"), ("localhost:1", "localhost:1"),
+        ("1883", "0.0.0.0:1883"), (":1883", "0.0.0.0:1883"), ("127.0.0.1:0", "127.0.0.1:0"),
+        ("[::1]:1883", "[::1]:1883"), ("localhost:1", "localhost:1"),
     ])
-    func `bind addresses are read`(_ text: String, _ expected: String) { #expect(BindAddress(text)?.description == expected) }
+    func `bind addresses are read`(_ text: String, _ expected: String) {
+        #expect(BindAddress(text)?.description == expected)
+    }
 
-    @Test(arguments: ["", "x", "::1:1883", "127.0.0.1", "127.0.0.1:", "1:65536", "[::1]", "[::1]1883", "[x]:1", "a b:1", "http://x:1"])
+    @Test(arguments: [
+        "", "x", "::1:1883", "127.0.0.1", "127.0.0.1:", "1:65536", "[::1]", "[::1]1883", "[x]:1", "a b:1", "http://x:1",
+    ])
     func `what is no bind address is refused`(_ text: String) { #expect(BindAddress(text) == nil) }
 
     @Test(arguments: [("1000/s", "1000/s"), ("5/m", "5/m"), ("100/10s", "100/10s")])

@@ -15,14 +15,18 @@ struct InterpolatorTests {
     }
 
     @Test(arguments: [
-        ("${env:HOST}", "h.example"), ("http://${env:HOST}/x", "http://h.example/x"), ("${env:NO:-f}", "f"), ("${env:EMPTY:-f}", "f"),
+        ("${env:HOST}", "h.example"), ("http://${env:HOST}/x", "http://h.example/x"), ("${env:NO:-f}", "f"),
+        ("${env:EMPTY:-f}", "f"),
         ("${env:EMPTY}", ""), ("${env:NO:-http://127.0.0.1:5000}", "http://127.0.0.1:5000"), ("${env:NO:-}", ""),
-        ("${env:NO:-${env:HOST}}", "h.example"), ("${file:/run/secrets/x}", "s3cret"), ("${var:site}/${node:name}/${node:host}", "A/n@h/h"),
+        ("${env:NO:-${env:HOST}}", "h.example"), ("${file:/run/secrets/x}", "s3cret"),
+        ("${var:site}/${node:name}/${node:host}", "A/n@h/h"),
         // A value is not looked at again: what stands in the environment cannot reach further.
         ("${env:TRICK}", "${env:HOST}"),
         // For run time.
-        ("${topic}", "${topic}"), ("${payload.temp}", "${payload.temp}"), ("${.}", "${.}"), ("${$}{env:HOST}", "${$}{env:HOST}"),
-        ("${json:x} ${date:%Y} ${x:-d}", "${json:x} ${date:%Y} ${x:-d}"), ("a ${ b", "a ${ b"), ("${", "${"), ("$", "$"), ("${env:HOST", "${env:HOST"),
+        ("${topic}", "${topic}"), ("${payload.temp}", "${payload.temp}"), ("${.}", "${.}"),
+        ("${$}{env:HOST}", "${$}{env:HOST}"),
+        ("${json:x} ${date:%Y} ${x:-d}", "${json:x} ${date:%Y} ${x:-d}"), ("a ${ b", "a ${ b"), ("${", "${"),
+        ("$", "$"), ("${env:HOST", "${env:HOST"),
     ])
     func `load-time references are replaced, run-time ones are not`(_ text: String, _ expected: String) {
         let (node, problems) = resolve("'\(text)'")
@@ -40,7 +44,10 @@ struct InterpolatorTests {
     }
 
     @Test func `a misspelt kind is told, since it would stay as text`() {
-        #expect(resolve("a: \"${evn:HOST}\"").problems == ["1:5+11 ENV003 ${evn:…} is plain text: \"evn\" is no kind of reference"])
+        #expect(
+            resolve("a: \"${evn:HOST}\"").problems == [
+                "1:5+11 ENV003 ${evn:…} is plain text: \"evn\" is no kind of reference"
+            ])
         #expect(resolve("a: \"${abcdefgh:x}\"").problems.isEmpty)
     }
 

@@ -33,7 +33,9 @@ struct ProblemTests {
     }
 
     @Test func `a long line is shown around the caret`() {
-        let lines = rendered(String(repeating: "a", count: 500) + "X" + String(repeating: "b", count: 500), line: 1, column: 501, length: 1)
+        let lines = rendered(
+            String(repeating: "a", count: 500) + "X" + String(repeating: "b", count: 500), line: 1, column: 501,
+            length: 1)
         let caret = lines[2].firstIndex(of: "^").map { lines[2].distance(from: lines[2].startIndex, to: $0) }
         #expect(caret.map { Array(lines[1])[$0] } == "X")
         #expect(lines[1].count < 180)
@@ -44,11 +46,13 @@ struct ProblemTests {
     }
 
     @Test func `colours come only when asked for`() {
-        #expect(rendered("abc\n", line: 1, column: 1, length: 1, colours: true)[0].contains("\u{1B}[1;31merror\u{1B}[0m"))
+        #expect(
+            rendered("abc\n", line: 1, column: 1, length: 1, colours: true)[0].contains("\u{1B}[1;31merror\u{1B}[0m"))
     }
 
     @Test(arguments: [
-        ("max_retry", "max_retries"), ("uper", "upper"), ("listners", "listeners"), ("max-packet-size", "max_packet_size"),
+        ("max_retry", "max_retries"), ("uper", "upper"), ("listners", "listeners"),
+        ("max-packet-size", "max_packet_size"),
         ("MAX_INFLIGHT", "max_inflight"), ("tpye", "type"), ("urls", "url"),
     ])
     func `a slip of the pen is recognised`(_ word: String, _ expected: String) {

@@ -4,12 +4,16 @@ import Testing
 struct YAMLParserTests {
     @Test(arguments: [
         ("yes", YAMLScalar.string("yes")), ("on", .string("on")), ("no", .string("no")), ("12:30", .string("12:30")),
-        ("~", .null), ("null", .null), ("", .null), ("true", .bool(true)), ("False", .bool(false)), ("tRUE", .string("tRUE")),
+        ("~", .null), ("null", .null), ("", .null), ("true", .bool(true)), ("False", .bool(false)),
+        ("tRUE", .string("tRUE")),
         ("12", .int(12)), ("-7", .int(-7)), ("+7", .int(7)), ("0x1F", .int(31)), ("0o17", .int(15)), ("017", .int(17)),
-        ("0b1", .string("0b1")), ("1_000", .string("1_000")), ("1.5", .float(1.5)), ("1.", .float(1)), (".5", .float(0.5)),
-        ("1e3", .float(1000)), ("-1.5E-2", .float(-0.015)), (".", .string(".")), ("1e", .string("1e")), ("-", .string("-")),
+        ("0b1", .string("0b1")), ("1_000", .string("1_000")), ("1.5", .float(1.5)), ("1.", .float(1)),
+        (".5", .float(0.5)),
+        ("1e3", .float(1000)), ("-1.5E-2", .float(-0.015)), (".", .string(".")), ("1e", .string("1e")),
+        ("-", .string("-")),
         (".inf", .float(.infinity)), ("-.INF", .float(-.infinity)), ("inf", .string("inf")), ("nan", .string("nan")),
-        ("9223372036854775807", .int(.max)), ("9223372036854775808", .float(9.223372036854775808e18)), ("0x", .string("0x")),
+        ("9223372036854775807", .int(.max)), ("9223372036854775808", .float(9.223372036854775808e18)),
+        ("0x", .string("0x")),
         ("0x-1", .string("0x-1")), ("1.2.3", .string("1.2.3")), ("infinity", .string("infinity")),
     ])
     func `a plain scalar means what the core schema says [YAML 1.2.2 §10.3.2]`(_ text: String, _ expected: YAMLScalar) {
@@ -81,7 +85,10 @@ struct YAMLParserTests {
             "t.yaml:2:1: error YAML001: this line is no \"key: value\" pair; a \":\" and a space are missing, or it is "
                 + "indented wrongly"
         ),
-        ("a: \"\\q\"\n", "t.yaml:1:5: error YAML001: unknown escape in a double-quoted text; write \"\\\\\" for a backslash, or use single quotes"),
+        (
+            "a: \"\\q\"\n",
+            "t.yaml:1:5: error YAML001: unknown escape in a double-quoted text; write \"\\\\\" for a backslash, or use single quotes"
+        ),
         ("a: \u{1}\n", "t.yaml:1:4: error YAML006: the control character 0x01 is not allowed; write it as an escape"),
     ])
     func `what is wrong is told clearly at its place`(_ text: String, _ expected: String) {
@@ -91,7 +98,10 @@ struct YAMLParserTests {
     @Test func `bytes that are not UTF-8 are refused at their place`() {
         let source = SourceFile(name: "t.yaml", bytes: Array("a: é".utf8) + [0xC3, 0x28, 0x0A])
         let result = YAMLParser.parse(source)
-        #expect(result.problems.map(\.headline) == ["t.yaml:1:5: error YAML006: the byte 0xC3 is not UTF-8; save the file as UTF-8"])
+        #expect(
+            result.problems.map(\.headline) == [
+                "t.yaml:1:5: error YAML006: the byte 0xC3 is not UTF-8; save the file as UTF-8"
+            ])
         let wide = YAMLParser.parse(SourceFile(name: "t.yaml", bytes: [0xFF, 0xFE, 0x61, 0x00]))
         #expect(wide.problems.first?.hint == "the file is UTF-16: save it as UTF-8")
     }

@@ -3,7 +3,8 @@ import Testing
 
 struct YAMLPositionTests {
     @Test func `a byte of a literal block is found in the file`() throws {
-        let root = try #require(Parsed("rules:\n  a:\n    sql: |\n      SELECT é,\n        uper(x)\n\n      FROM \"t\"\n").root)
+        let root = try #require(
+            Parsed("rules:\n  a:\n    sql: |\n      SELECT é,\n        uper(x)\n\n      FROM \"t\"\n").root)
         let sql = try #require(root.at("rules", "a", "sql"))
         let text = try #require(sql.text)
         func at(_ word: String) throws -> SourcePosition {
@@ -51,7 +52,10 @@ struct YAMLPositionTests {
 
     @Test func `offsets and places turn into each other`() {
         let source = SourceFile(name: "t", text: "aé\r\nb\rc\n\n日本x")
-        for (offset, expected) in [(0, place(1, 1)), (3, place(1, 3)), (5, place(2, 1)), (7, place(3, 1)), (10, place(5, 1)), (16, place(5, 3))] {
+        for (offset, expected) in [
+            (0, place(1, 1)), (3, place(1, 3)), (5, place(2, 1)), (7, place(3, 1)), (10, place(5, 1)),
+            (16, place(5, 3)),
+        ] {
             #expect(source.position(ofByte: offset) == expected)
             #expect(source.byteOffset(of: expected) == offset)
         }

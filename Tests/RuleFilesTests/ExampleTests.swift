@@ -125,7 +125,10 @@ struct ExampleTests {
         let (found, problems) = RuleFileFinder.sources([directory, "\(directory)/b.yaml"])
         #expect(found.map(\.name) == ["a.yml", "b.yaml", "c.json"].map { "\(directory)/\($0)" })
         #expect(problems.isEmpty)
-        #expect(RuleFileFinder.sources(["/no/such"]).problems.map(\.headline) == ["/no/such:1:1: error ENV002: there is no such file or directory"])
+        #expect(
+            RuleFileFinder.sources(["/no/such"]).problems.map(\.headline) == [
+                "/no/such:1:1: error ENV002: there is no such file or directory"
+            ])
         #expect(RuleFileFinder.sources(["/no/such"], missingIsError: false).problems.isEmpty)
     }
 }

@@ -4,7 +4,9 @@ import RuleFiles
 /// Loads texts as rule files, named `r1.yaml`, `r2.yaml`, ….
 func load(_ texts: String..., env: [String: String] = [:], files: [String: String] = [:]) -> LoadedRules {
     let environment = Environment(variables: env) { path in files[path].map { Array($0.utf8) } }
-    return RuleFileLoader.load(sources(texts), RuleFileLoader.LoadOptions(environment: environment, nodeName: "n1@h1", dataDirectory: "/var/lib/sluice"))
+    return RuleFileLoader.load(
+        sources(texts),
+        RuleFileLoader.LoadOptions(environment: environment, nodeName: "n1@h1", dataDirectory: "/var/lib/sluice"))
 }
 
 func sources(_ texts: [String]) -> [SourceFile] {

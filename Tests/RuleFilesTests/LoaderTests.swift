@@ -49,9 +49,12 @@ struct LoaderTests {
     }
 
     @Test func `objects of several files and documents make one name space`() {
-        let loaded = load("rules:\n  a: {sql: SELECT * FROM \"t\"}\n---\nrules:\n  b: {sql: SELECT * FROM \"t\"}\n", "rules: {a: {sql: SELECT * FROM \"x\"}}")
+        let loaded = load(
+            "rules:\n  a: {sql: SELECT * FROM \"t\"}\n---\nrules:\n  b: {sql: SELECT * FROM \"t\"}\n",
+            "rules: {a: {sql: SELECT * FROM \"x\"}}")
         #expect(loaded.definition.rules.map(\.id) == ["a", "b"])
-        #expect(problems(loaded) == ["r2.yaml:1:9: error KEY005: the rule \"a\" is defined already; first at r1.yaml:2:3"])
+        #expect(
+            problems(loaded) == ["r2.yaml:1:9: error KEY005: the rule \"a\" is defined already; first at r1.yaml:2:3"])
     }
 
     @Test func `EMQX's other spellings are read`() {
@@ -129,7 +132,8 @@ struct LoaderTests {
         #expect(problems(loaded) == [])
         let uses = loaded.definition.rules[0].actions
         #expect(uses.map(\.name) == ["r~1", "r~2", "r~3"])
-        guard case .republish(let first) = uses[0].kind, case .republish(let second) = uses[1].kind, case .console = uses[2].kind
+        guard case .republish(let first) = uses[0].kind, case .republish(let second) = uses[1].kind,
+            case .console = uses[2].kind
         else {
             Issue.record("the actions are of other kinds")
             return
@@ -151,7 +155,9 @@ struct LoaderTests {
         #expect(loaded.definition.rules[0].sql == "SELECT * FROM \"a/#\", \"$events/client_connected\"")
         #expect(loaded.definition.rules[0].compiled.topics == [.filter("a/#"), .event(.clientConnected)])
         #expect(loaded.definition.actions.map(\.id) == ["http:w_WH_D~1", "file:all_AR_D~1"])
-        #expect(loaded.definition.actions[0].values[HTTPActionFields.parameters][HTTPParameterFields.body]?.json == "{\"t\":\"${topic}\"}")
+        #expect(
+            loaded.definition.actions[0].values[HTTPActionFields.parameters][HTTPParameterFields.body]?.json
+                == "{\"t\":\"${topic}\"}")
     }
 
     @Test func `EMQX's disk_log is read`() throws {
@@ -184,13 +190,18 @@ struct LoaderTests {
     @Test func `only what changed has another content`() throws {
         func hashes(_ text: String, env: [String: String] = [:]) -> [String] {
             let definition = load(text, env: env).definition
-            return definition.connectors.map(\.content.hash) + definition.actions.map(\.content.hash) + definition.rules.map(\.content.hash)
+            return definition.connectors.map(\.content.hash) + definition.actions.map(\.content.hash)
+                + definition.rules.map(\.content.hash)
         }
         let before = hashes(Self.flask)
         #expect(before.count == 4)
         #expect(hashes("# a comment\n" + Self.flask) == before)
-        #expect(hashes(Self.flask.replacing("\"t/#\"", with: "\"u/#\"")).enumerated().filter { $1 != before[$0] }.map(\.offset) == [3])
-        #expect(hashes(Self.flask, env: ["FLASK_URL": "http://x"]).enumerated().filter { $1 != before[$0] }.map(\.offset) == [0, 1])
+        #expect(
+            hashes(Self.flask.replacing("\"t/#\"", with: "\"u/#\"")).enumerated().filter { $1 != before[$0] }.map(
+                \.offset) == [3])
+        #expect(
+            hashes(Self.flask, env: ["FLASK_URL": "http://x"]).enumerated().filter { $1 != before[$0] }.map(\.offset)
+                == [0, 1])
         #expect(load(Self.flask).definition.hash == load("# x\n" + Self.flask).definition.hash)
     }
 

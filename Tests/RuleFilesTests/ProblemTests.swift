@@ -78,7 +78,9 @@ struct RuleFileProblemTests {
     }
 
     @Test func `a missing connector and a missing variable are told where they are named`() {
-        let loaded = load("actions: {http: {a: {connector: c9}}}\nrules: {r: {sql: SELECT * FROM \"t\", actions: [\"http:a\", {webhook: \"${env:URL}\"}]}}\n")
+        let loaded = load(
+            "actions: {http: {a: {connector: c9}}}\nrules: {r: {sql: SELECT * FROM \"t\", actions: [\"http:a\", {webhook: \"${env:URL}\"}]}}\n"
+        )
         #expect(
             problems(loaded) == [
                 "r1.yaml:1:33: error REF001: the connector \"http:c9\" is not defined",
@@ -91,9 +93,11 @@ struct RuleFileProblemTests {
 
     @Test func `what nobody uses earns a warning`() {
         let loaded = load("connectors: {http: {c: {url: http://h}}}\nactions: {file: {f: {path: x}}}\n")
-        #expect(loaded.problems.map { "\($0.severity) \($0.code) \($0.message)" } == [
-            "warning REF002 no action uses the connector \"http:c\"", "warning REF002 no rule uses the action \"file:f\"",
-        ])
+        #expect(
+            loaded.problems.map { "\($0.severity) \($0.code) \($0.message)" } == [
+                "warning REF002 no action uses the connector \"http:c\"",
+                "warning REF002 no rule uses the action \"file:f\"",
+            ])
         #expect(loaded.isValid)
     }
 
@@ -112,10 +116,14 @@ struct RuleFileProblemTests {
     }
 
     @Test(arguments: [
-        ("http://h", "http://h"), ("https://H:1/a/b?c=d", "https://H:1/a/b?c=d"), ("http://[::1]:80/", "http://[::1]:80/"), ("http://h?x", "http://h/?x"),
+        ("http://h", "http://h"), ("https://H:1/a/b?c=d", "https://H:1/a/b?c=d"),
+        ("http://[::1]:80/", "http://[::1]:80/"), ("http://h?x", "http://h/?x"),
     ])
     func `URLs are taken apart`(_ text: String, _ expected: String) { #expect(HTTPURL(text)?.description == expected) }
 
-    @Test(arguments: ["", "h", "ftp://h", "http://", "http://u@h", "http://h#f", "http://${h}/", "http://h:x", "http://h:99999", "http://[::1", "http://a b"])
+    @Test(arguments: [
+        "", "h", "ftp://h", "http://", "http://u@h", "http://h#f", "http://${h}/", "http://h:x", "http://h:99999",
+        "http://[::1", "http://a b",
+    ])
     func `what is no URL of a connector is refused`(_ text: String) { #expect(HTTPURL(text) == nil) }
 }

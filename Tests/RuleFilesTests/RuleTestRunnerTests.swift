@@ -61,9 +61,15 @@ struct RuleTestRunnerTests {
         ("{output: {a: 5}}", "payload: {a: 5}", "output has \"clientid\", which is not expected"),
         ("{output: {a: 5, clientid: test, b: 1}}", "payload: {a: 5}", "output has no \"b\""),
         ("{output_contains: {a: {$lt: 5}}}", "payload: {a: 5}", "output.a is 5, expected $lt 5"),
-        ("{output_contains: {clientid: {$regex: \"^c\"}}}", "payload: {a: 5}", "output.clientid is \"test\", expected $regex \"^c\""),
+        (
+            "{output_contains: {clientid: {$regex: \"^c\"}}}", "payload: {a: 5}",
+            "output.clientid is \"test\", expected $regex \"^c\""
+        ),
         ("{output_contains: {a: {$type: string}}}", "payload: {a: 5}", "output.a is 5, expected $type \"string\""),
-        ("{output: [{}, {}]}", "payload: {a: 5}", "1 rows were selected, expected 2: [{\"a\":5,\"clientid\":\"test\"}]"),
+        (
+            "{output: [{}, {}]}", "payload: {a: 5}",
+            "1 rows were selected, expected 2: [{\"a\":5,\"clientid\":\"test\"}]"
+        ),
         ("{error: decode_json}", "payload: {a: 5}", "nothing raised, expected \"decode_json\""),
         ("{matched: false}", "payload: no", "it raised decode_json: the payload is not JSON, at byte 0"),
         ("{passes: [false]}", "payload: {a: 5}", "the inputs passed as [true], expected [false]"),
@@ -71,7 +77,10 @@ struct RuleTestRunnerTests {
         ("{published: [{topic: y}]}", "payload: {a: 5}", "message 1.topic is \"x/5\", expected \"y\""),
         ("{published: [{payload: {b: 1}}]}", "payload: {a: 5}", "message 1.payload is not JSON: \"p\""),
         ("{published: [{topci: y}]}", "payload: {a: 5}", "message 1 has no \"topci\""),
-        ("{requests: [{method: POST}]}", "payload: {a: 5}", "0 requests were made, expected 1; r~1: the environment variable NO_SUCH is not set"),
+        (
+            "{requests: [{method: POST}]}", "payload: {a: 5}",
+            "0 requests were made, expected 1; r~1: the environment variable NO_SUCH is not set"
+        ),
         ("{lines: [{text: x}]}", "payload: {a: 5}", "line 1.text is \"l 5\", expected \"x\""),
         ("{}", "payload: {a: 5}", "a test that expects nothing can never fail"),
         ("{mached: true}", "payload: {a: 5}", "unknown key \"mached\" in rules.r.tests.1"),

@@ -87,7 +87,9 @@ struct SinkTests {
     }
 
     @Test func `a bare http action has the sink's defaults and EMQX's buffer size`() throws {
-        let worker = try sink("rules: {r: {sql: SELECT topic FROM \"t\", actions: [{webhook: \"http://h\"}]}}", "http:r~1").worker
+        let worker = try sink(
+            "rules: {r: {sql: SELECT topic FROM \"t\", actions: [{webhook: \"http://h\"}]}}", "http:r~1"
+        ).worker
         #expect(worker.maxBytes == 256 << 20)
         #expect(worker.maxAge == .seconds(86_400))
         #expect(worker.batch.maxMessages == 1)
@@ -96,7 +98,9 @@ struct SinkTests {
     }
 
     @Test func `file and disk_log actions become file sinks`() throws {
-        let file = try sink("rules: {r: {sql: SELECT topic FROM \"t\", actions: [{file: {path: \"a/%Y-${topic}.jsonl\", batch: {max_messages: 5}}}]}}", "file:r~1")
+        let file = try sink(
+            "rules: {r: {sql: SELECT topic FROM \"t\", actions: [{file: {path: \"a/%Y-${topic}.jsonl\", batch: {max_messages: 5}}}]}}",
+            "file:r~1")
         #expect(file.type == "file")
         #expect(file.worker.batch.maxMessages == 5)
         #expect(file.worker.batch.maxWait == .milliseconds(100))
@@ -112,7 +116,8 @@ struct SinkTests {
 
     @Test func `a path that leads out of its directory is a problem of the file`() {
         let loaded = load("rules: {r: {sql: SELECT topic FROM \"t\", actions: [{file: {path: ../x}}]}}")
-        #expect(problems(loaded) == ["r1.yaml:1:58: error KEY003: actions.r~1: a relative path must not contain \"..\""])
+        #expect(
+            problems(loaded) == ["r1.yaml:1:58: error KEY003: actions.r~1: a relative path must not contain \"..\""])
         #expect(loaded.broken["file:r~1"]?.count == 1)
     }
 

@@ -15,7 +15,9 @@ import Testing
         rig.drain()
         let lines = directory.lines("out")
         #expect(lines.count == 2)
-        #expect(lines.first == #"[rule action] my-rule {"a":"x\ny\u001b[31m"}"# || lines.first == #"[rule action] my-rule {"a":"x\ny\u001B[31m"}"#)
+        #expect(
+            lines.first == #"[rule action] my-rule {"a":"x\ny\u001b[31m"}"#
+                || lines.first == #"[rule action] my-rule {"a":"x\ny\u001B[31m"}"#)
         #expect(lines.last?.hasSuffix("é…") == true)
         #expect((lines.last?.utf8.count ?? 0) < 66_000)
     }

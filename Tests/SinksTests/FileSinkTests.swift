@@ -32,7 +32,8 @@ import Testing
     @Test(arguments: [
         ("dev-1", "dev-1.jsonl"), ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd.jsonl"), ("..", "%2E..jsonl"),
         ("/abs", "%2Fabs.jsonl"), ("a/b", "a%2Fb.jsonl"), (".hidden", "%2Ehidden.jsonl"), ("%Y", "%25Y.jsonl"),
-        ("ü", "%C3%BC.jsonl"), ("nul\0x", "nul%00x.jsonl"), ("", ".jsonl"), ("a b\n", "a%20b%0A.jsonl"), ("${n}", "%24%7Bn%7D.jsonl"),
+        ("ü", "%C3%BC.jsonl"), ("nul\0x", "nul%00x.jsonl"), ("", ".jsonl"), ("a b\n", "a%20b%0A.jsonl"),
+        ("${n}", "%24%7Bn%7D.jsonl"),
     ])
     func `a value names a file below the directory and nothing else`(value: String, file: String) async throws {
         let directory = TemporaryDirectory()
@@ -75,7 +76,8 @@ import Testing
         let directory = TemporaryDirectory()
         let outside = TemporaryDirectory()
         try FileManager.default.createSymbolicLink(atPath: directory.path + "/evil", withDestinationPath: outside.path)
-        let rig = try SinkRig(.file("f", FileSettings(path: "${c}/x.jsonl", baseDirectory: directory.path), worker: fast()))
+        let rig = try SinkRig(
+            .file("f", FileSettings(path: "${c}/x.jsonl", baseDirectory: directory.path), worker: fast()))
         try rig.append([("c", .text("evil"))])
         rig.appender.handOver()
         await eventually(5, "the refusal") { rig.worker.status().lastError?.contains("evil") == true }
@@ -84,7 +86,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("{\"n\":1}\n{\"n\":2}\n{\"n\"", "{\"n\":1}\n{\"n\":2}\n"), ("{\"n\"", ""), ("{\"n\":1}\n", "{\"n\":1}\n"), ("", ""),
+        ("{\"n\":1}\n{\"n\":2}\n{\"n\"", "{\"n\":1}\n{\"n\":2}\n"), ("{\"n\"", ""), ("{\"n\":1}\n", "{\"n\":1}\n"),
+        ("", ""),
         (String(repeating: "x", count: 200_000), ""),
         ("a\n" + String(repeating: "x", count: 200_000), "a\n"),
     ])
@@ -99,7 +102,9 @@ import Testing
         rig.drain()
     }
 
-    @Test func `rotation under load keeps each line once, and the sizes and numbers of files within their limits`() async throws {
+    @Test func `rotation under load keeps each line once, and the sizes and numbers of files within their limits`()
+        async throws
+    {
         let directory = TemporaryDirectory()
         var settings = FileSettings(path: "x.jsonl", baseDirectory: directory.path)
         settings.rotateSize = 10_000
@@ -173,7 +178,9 @@ import Testing
         }
         await rig.settle()
         rig.drain()
-        let numbers = (directory.lines("y.jsonl") + directory.lines("x.jsonl")).compactMap { Int($0.dropFirst(5).dropLast()) }
+        let numbers = (directory.lines("y.jsonl") + directory.lines("x.jsonl")).compactMap {
+            Int($0.dropFirst(5).dropLast())
+        }
         #expect(numbers == Array(0...number))
     }
 
@@ -203,7 +210,8 @@ import Testing
         }
         defer { umount2(directory.path, Int32(MNT_DETACH)) }
         try Data(count: 128 * 1024).write(to: URL(fileURLWithPath: directory.path + "/ballast"))
-        let rig = try SinkRig(.file("f", FileSettings(path: "${c}.jsonl", baseDirectory: directory.path), worker: fast()))
+        let rig = try SinkRig(
+            .file("f", FileSettings(path: "${c}.jsonl", baseDirectory: directory.path), worker: fast()))
         let filler = String(repeating: "f", count: 100)
         for number in 0..<1500 {
             try rig.append([("c", .text("c\(number % 3)")), ("f", .text(filler)), ("n", .number(number))])
@@ -219,7 +227,9 @@ import Testing
         rig.drain()
         #expect(rig.counters.success == 1500)
         for client in 0..<3 {
-            let numbers = directory.lines("c\(client).jsonl").compactMap { Int($0.suffix(8).drop { !$0.isNumber }.dropLast()) }
+            let numbers = directory.lines("c\(client).jsonl").compactMap {
+                Int($0.suffix(8).drop { !$0.isNumber }.dropLast())
+            }
             #expect(numbers == (0..<500).map { $0 * 3 + client })
         }
     }

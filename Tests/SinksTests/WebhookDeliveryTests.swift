@@ -27,10 +27,12 @@ import Testing
     }
 
     @Test(arguments: [
-        ("503 now and then", 0), ("503 with Retry-After: 0", 1), ("resets", 2), ("garbage", 3), ("429", 4), ("slow answers", 5),
+        ("503 now and then", 0), ("503 with Retry-After: 0", 1), ("resets", 2), ("garbage", 3), ("429", 4),
+        ("slow answers", 5),
         ("hangs", 6),
     ])
-    func `nothing is lost and each client's order is kept through faults`(fault: (name: String, kind: Int)) async throws {
+    func `nothing is lost and each client's order is kept through faults`(fault: (name: String, kind: Int)) async throws
+    {
         let delivered = Mutex<[Mark]>([])
         let receiver = try HTTPReceiver { request, number in
             let fails = number % 7 == 3
@@ -65,16 +67,23 @@ import Testing
         #expect(rig.drain() == 0)
     }
 
-    @Test func `a receiver that is down gets everything when it is up, with the id that was tried before`() async throws {
+    @Test func `a receiver that is down gets everything when it is up, with the id that was tried before`() async throws
+    {
         let first = try HTTPReceiver { _, _ in .status(503) }
         let rig = try SinkRig(.webhook("w", WebhookSettings(url: first.url), worker: .quick))
         for number in 0..<200 { try rig.send("c\(number % 10)", number) }
         await eventually(5, "the sink to see that its receiver is down") {
-            if case .disconnected(let reason) = rig.worker.status().state { return reason.contains("503") } else { return false }
+            if case .disconnected(let reason) = rig.worker.status().state {
+                return reason.contains("503")
+            } else {
+                return false
+            }
         }
         let tried = Set(first.requests.compactMap { $0.header("idempotency-key") })
         first.stop()
-        await eventually(5, "the connection to be refused") { rig.worker.status().lastError?.contains("connect") == true }
+        await eventually(5, "the connection to be refused") {
+            rig.worker.status().lastError?.contains("connect") == true
+        }
         #expect(rig.counters.success == 0)
         #expect(rig.counters.addsUp)
         let second = try HTTPReceiver(port: first.port)
@@ -130,7 +139,10 @@ import Testing
         #expect(requests.count <= 60)
         // The batch that failed came again as it was.
         let failed = requests[1]
-        #expect(requests.filter { $0.header("webhook-id") == failed.header("webhook-id") }.map(\.text) == [failed.text, failed.text])
+        #expect(
+            requests.filter { $0.header("webhook-id") == failed.header("webhook-id") }.map(\.text) == [
+                failed.text, failed.text,
+            ])
         let accepted = requests.enumerated().filter { $0.offset != 1 }.map(\.element)
         let marks = try accepted.flatMap { try Mark.all(in: $0.body) }
         #expect(marks.count == 1000)
@@ -158,7 +170,9 @@ import Testing
         rig.drain()
     }
 
-    @Test(arguments: [(400, false), (404, false), (301, false), (410, false), (408, true), (425, true), (500, true), (503, true)])
+    @Test(arguments: [
+        (400, false), (404, false), (301, false), (410, false), (408, true), (425, true), (500, true), (503, true),
+    ])
     func `a status is final or tried again`(status: Int, isRetried: Bool) async throws {
         let receiver = try HTTPReceiver { _, number in .status(number == 0 ? status : 200) }
         defer { receiver.stop() }

@@ -31,7 +31,8 @@ struct TopicIndexTests {
     ])
     func `a topic finds exactly the filters that match it [MQTT-4.7]`(topic: String, filters: [String]) {
         let all = [
-            "a/b", "a/+", "+/b", "+/+", "a/#", "#", "a/b/#", "a", "+", "a/", "$SYS/x", "$SYS/+", "$SYS/#", "/", "+/", "/+",
+            "a/b", "a/+", "+/b", "+/+", "a/#", "#", "a/b/#", "a", "+", "a/", "$SYS/x", "$SYS/+", "$SYS/#", "/", "+/",
+            "/+",
             "/#", "b", "a/b/c", "+/x",
         ]
         var index = TopicIndex<Int>()
@@ -51,7 +52,9 @@ struct TopicIndexTests {
         var filters: [Int: String] = [:]
         for step in 0..<6000 {
             if Int.random(in: 0..<3, using: &random) > 0 || filters.isEmpty {
-                var parts = (0..<Int.random(in: 1...4, using: &random)).compactMap { _ in levels.randomElement(using: &random) }
+                var parts = (0..<Int.random(in: 1...4, using: &random)).compactMap { _ in
+                    levels.randomElement(using: &random)
+                }
                 if Int.random(in: 0..<4, using: &random) == 0 { parts.append("#") }
                 let filter = parts.joined(separator: "/")
                 guard bytes(filter, { TopicSyntax.isFilter($0) }) else { continue }
@@ -75,7 +78,9 @@ struct TopicIndexTests {
     @Test(arguments: [
         ("$share/g/a/b", "g", "a/b"), ("$queue/t/#", "$queue", "t/#"), ("$share/g/+", "g", "+"),
     ])
-    func `a shared subscription is taken apart into group and filter [MQTT-4.8.2-1]`(text: String, group: String, filter: String) {
+    func `a shared subscription is taken apart into group and filter [MQTT-4.8.2-1]`(
+        text: String, group: String, filter: String
+    ) {
         #expect(SharedFilter(text)?.group == group)
         #expect(SharedFilter(text)?.filter == filter)
     }

@@ -35,7 +35,9 @@ extension Connection {
         let known = session.inflight.release(ack.packetIdentifier)
         if let known, known.phase == .published {
             shard.counters.messagesAcked.add(1)
-            if shard.rules.wantsAcked, let message = known.message { shard.rules.messageAcked(message, session: session) }
+            if shard.rules.wantsAcked, let message = known.message {
+                shard.rules.messageAcked(message, session: session)
+            }
         }
         let reason: ReasonCode = known != nil || !isV5 ? .success : .packetIdentifierNotFound
         write {
@@ -48,7 +50,8 @@ extension Connection {
         if let position { session.awaitingRelease.remove(at: position) }
         let reason: ReasonCode = position != nil || !isV5 ? .success : .packetIdentifierNotFound
         write {
-            AckEncoder.append(.pubcomp, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
+            AckEncoder.append(
+                .pubcomp, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
         }
     }
 
@@ -93,7 +96,8 @@ extension Connection {
                 shard.dropped(next.message, session: session, reason: .expired)
                 continue
             }
-            shard.transmit(next.message.view, message: next.message, qos: next.qos, isRetained: next.isRetained,
+            shard.transmit(
+                next.message.view, message: next.message, qos: next.qos, isRetained: next.isRetained,
                 identifiers: next.identifiers, session: session, connection: self)
         }
     }
@@ -134,7 +138,8 @@ extension Session {
             retainedBacklog.removeFirst()
             var identifiers = SubscriptionIdentifiers()
             identifiers.add(retained.identifier)
-            return QueuedMessage(message: retained.message, qos: retained.qos, isRetained: true, identifiers: identifiers)
+            return QueuedMessage(
+                message: retained.message, qos: retained.qos, isRetained: true, identifiers: identifiers)
         }
         // A full window holds back nothing but what needs a place in it. [MQTT-3.3.4-10]
         guard hasWindow else { return queue.popFirstUnacknowledged() }

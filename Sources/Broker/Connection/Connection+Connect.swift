@@ -80,9 +80,14 @@ extension Connection {
         session.willAt = nil
         session.will = packet.will.map { shard.makeWill($0, session: session) }
         session.publisher = Publisher(
-            clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost, peerName: endpoints.peerName)
+            clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost,
+            peerName: endpoints.peerName)
         session.setOnline(true)
-        if keepAliveLimit > 0 { shard.keepAlive.add(self, at: shard.now + keepAliveLimit) } else { shard.keepAlive.remove(self) }
+        if keepAliveLimit > 0 {
+            shard.keepAlive.add(self, at: shard.now + keepAliveLimit)
+        } else {
+            shard.keepAlive.remove(self)
+        }
         write { connack(packet, session: session, isPresent: isPresent).encode(to: $0, version: version) }
         shard.counters.connected.add(1)
         shard.rules.clientConnected(self, packet: packet, session: session)
@@ -121,7 +126,8 @@ extension Connection {
         if let interval = packet.properties.sessionExpiryInterval {
             if session.expiryInterval == 0, interval != 0 {
                 throw ProtocolViolation(
-                    .protocolError, clause: "MQTT-3.14.2-2", "A session that ends with its connection can't be prolonged.")
+                    .protocolError, clause: "MQTT-3.14.2-2",
+                    "A session that ends with its connection can't be prolonged.")
             }
             session.expiryInterval = interval
         }

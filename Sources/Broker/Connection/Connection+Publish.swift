@@ -10,7 +10,8 @@ extension Connection {
         guard let session else { return }
         let settings = shard.settings
         if packet.qos.rawValue > settings.maxQoS {
-            throw ProtocolViolation(.qosNotSupported, clause: "MQTT-3.2.2-11", "QoS \(packet.qos.rawValue) is not offered.")
+            throw ProtocolViolation(
+                .qosNotSupported, clause: "MQTT-3.2.2-11", "QoS \(packet.qos.rawValue) is not offered.")
         }
         if packet.isRetained, !settings.retainAvailable {
             throw ProtocolViolation(.retainNotSupported, clause: "MQTT-3.2.2-14", "Retained messages are not offered.")
@@ -70,14 +71,16 @@ extension Connection {
             try packet.validateTopic()
             guard TopicSyntax.levels(topic) <= shard.settings.maxTopicLevels else {
                 throw ProtocolViolation(
-                    .topicNameInvalid, clause: "MQTT-4.7.3-3", "The topic has over \(shard.settings.maxTopicLevels) levels.")
+                    .topicNameInvalid, clause: "MQTT-4.7.3-3",
+                    "The topic has over \(shard.settings.maxTopicLevels) levels.")
             }
         }
         if packet.qos == .exactlyOnce, try !admitExactlyOnce(packet, session: session) { return }
         var message = MessageView(
             topic: topic, properties: packet.properties, payload: packet.payload,
             traits: MessageTraits(
-                receivedAt: shard.wall, publisherID: session.id, qos: packet.qos.rawValue, isRetained: packet.isRetained,
+                receivedAt: shard.wall, publisherID: session.id, qos: packet.qos.rawValue,
+                isRetained: packet.isRetained,
                 isDuplicate: packet.isDuplicate),
             id: shard.nextMessageID(), publisher: session.publisher)
         if let interval = packet.messageExpiryInterval {

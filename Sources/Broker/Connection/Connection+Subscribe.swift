@@ -15,7 +15,8 @@ extension Connection {
                 continue
             }
             let options = DeliveryOptions(
-                qos: min(entry.options.qos.rawValue, shard.settings.maxQoS), noLocal: entry.options.noLocal || shard.settings.ignoresLoopDelivery && !isV5,
+                qos: min(entry.options.qos.rawValue, shard.settings.maxQoS),
+                noLocal: entry.options.noLocal || shard.settings.ignoresLoopDelivery && !isV5,
                 retainAsPublished: entry.options.retainAsPublished,
                 retainHandling: entry.options.retainHandling.rawValue, subscriptionIdentifier: identifier)
             let subscription = Subscription(session: session, filter: entry.filter, options: options)
@@ -26,7 +27,8 @@ extension Connection {
             replays.append((subscription, isNew: previous == nil))
             reasons.append(ReasonCode.granted(options.qos))
             shard.counters.subscribes.add(1)
-            shard.rules.sessionSubscribed(self, session: session, subscription: subscription, properties: packet.properties)
+            shard.rules.sessionSubscribed(
+                self, session: session, subscription: subscription, properties: packet.properties)
         }
         write {
             SubackPacket(packetIdentifier: packet.packetIdentifier, reasons: reasons).encode(to: $0, version: version)
@@ -42,7 +44,9 @@ extension Connection {
         return withBytes(filter) { bytes in
             guard TopicSyntax.isFilter(bytes) else { return .topicFilterInvalid }
             if TopicSyntax.levels(bytes) > settings.maxTopicLevels { return .topicFilterInvalid }
-            if !settings.wildcardSubscription, TopicSyntax.hasWildcard(bytes) { return .wildcardSubscriptionsNotSupported }
+            if !settings.wildcardSubscription, TopicSyntax.hasWildcard(bytes) {
+                return .wildcardSubscriptionsNotSupported
+            }
             if session.subscriptions.count >= settings.maxSubscriptions, session.subscriptions[entry.filter] == nil {
                 return .quotaExceeded
             }
@@ -79,7 +83,8 @@ extension Connection {
             shard.router.remove(subscription)
             reasons.append(.success)
             shard.counters.unsubscribes.add(1)
-            shard.rules.sessionUnsubscribed(self, session: session, subscription: subscription, properties: packet.properties)
+            shard.rules.sessionUnsubscribed(
+                self, session: session, subscription: subscription, properties: packet.properties)
         }
         write {
             UnsubackPacket(packetIdentifier: packet.packetIdentifier, reasons: reasons).encode(to: $0, version: version)

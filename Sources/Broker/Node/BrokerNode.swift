@@ -60,7 +60,8 @@ package final class BrokerNode: @unchecked Sendable {
             let stage = RuleStage(
                 context: EvaluationContext(node: name, store: store, environment: options.ruleEnvironment),
                 ignoresSystemTopics: options.ignoresSystemTopics, logger: logger)
-            let shard = Shard(index: index, node: self, router: router, settings: settings, rules: stage, logger: logger)
+            let shard = Shard(
+                index: index, node: self, router: router, settings: settings, rules: stage, logger: logger)
             stage.attach(to: shard)
             stage.install(ruleSnapshot.withLock { $0 })
             shards.append(shard)
@@ -88,7 +89,8 @@ package final class BrokerNode: @unchecked Sendable {
         for listener in listeners {
             let context = ListenerContext(listener)
             do {
-                let port = try acceptor.listen(context, host: listener.host, port: listener.port, backlog: listener.backlog)
+                let port = try acceptor.listen(
+                    context, host: listener.host, port: listener.port, backlog: listener.backlog)
                 listenerContexts.append((context, listener.address(port: port)))
             } catch {
                 throw ListenerError(id: listener.id, address: listener.address(port: listener.port), reason: "\(error)")
@@ -119,7 +121,9 @@ package final class BrokerNode: @unchecked Sendable {
             let done = DoneSignal()
             shard.execute { shard in
                 shard.beginDraining()
-                for connection in shard.connections { connection.close(reason: "server_shutdown", code: .serverShuttingDown) }
+                for connection in shard.connections {
+                    connection.close(reason: "server_shutdown", code: .serverShuttingDown)
+                }
                 shard.endTick()
                 shard.rules.handOver()
                 done.signal()

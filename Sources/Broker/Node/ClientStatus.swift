@@ -31,7 +31,9 @@ package struct ClientStatus: Sendable {
         cleanStart = session.isCleanStart
         keepAlive = session.connection?.connect.map { Int($0.keepAlive) } ?? 0
         sessionExpiryInterval = session.expiryInterval
-        subscriptions = session.subscriptions.values.map { ($0.filter, Int($0.options.qos)) }.sorted { $0.filter < $1.filter }
+        subscriptions = session.subscriptions.values.map { ($0.filter, Int($0.options.qos)) }.sorted {
+            $0.filter < $1.filter
+        }
         inflight = session.inflight.count
         queued = session.queue.count
         awaitingRelease = session.awaitingRelease.count
@@ -47,7 +49,9 @@ package struct ClientStatus: Sendable {
 extension BrokerNode {
     /// All sessions, by client identifier. Blocks; not for a shard's thread.
     package var clients: [ClientStatus] {
-        collect { shard in shard.sessions.values.map { ClientStatus($0, shard: shard) } }.sorted { $0.clientID < $1.clientID }
+        collect { shard in shard.sessions.values.map { ClientStatus($0, shard: shard) } }.sorted {
+            $0.clientID < $1.clientID
+        }
     }
 
     /// Ends a client's connection and session. Blocks.

@@ -21,7 +21,9 @@ extension NodeOptions {
     private static func ruleEnvironment(_ environment: [String: String]) -> [String: String] {
         var visible: [String: String] = [:]
         for prefix in ["SLUICEVAR_", "EMQXVAR_"] {
-            for (name, value) in environment where name.hasPrefix(prefix) { visible[String(name.dropFirst(prefix.count))] = value }
+            for (name, value) in environment where name.hasPrefix(prefix) {
+                visible[String(name.dropFirst(prefix.count))] = value
+            }
         }
         return visible
     }

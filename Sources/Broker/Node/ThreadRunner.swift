@@ -18,13 +18,15 @@ final class ThreadRunner: @unchecked Sendable {  // joined once, by the node
     init(name: String, _ body: @escaping @Sendable () -> Void) throws(TransportError) {
         // Owned by the thread from here on; taken over as its first act.
         let start = Unmanaged.passRetained(Start(name: name, body: body))
-        let status = pthread_create(&thread, nil, { argument in
-            guard let argument else { return nil }
-            let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-            sluice_name_thread(start.name)
-            start.body()
-            return nil
-        }, start.toOpaque())
+        let status = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+                sluice_name_thread(start.name)
+                start.body()
+                return nil
+            }, start.toOpaque())
         guard status == 0 else {
             start.release()
             throw TransportError("pthread_create", status)

@@ -20,7 +20,9 @@ enum DropReason {
 /// The way of a message: rules → retain → route → sessions here, shards elsewhere.
 extension Shard {
     @inline(__always)
-    func cachedRoute(_ topic: Bytes, hash: UInt64) -> Unmanaged<Route>? { cache.find(topic, hash: hash, router: router) }
+    func cachedRoute(_ topic: Bytes, hash: UInt64) -> Unmanaged<Route>? {
+        cache.find(topic, hash: hash, router: router)
+    }
 
     /// Publishes a client's message.
     /// - Parameter cached: what ``cachedRoute(_:hash:)`` gave.
@@ -29,7 +31,9 @@ extension Shard {
     func publish(_ message: MessageView, hash: UInt64, cached: Unmanaged<Route>?, from connection: Connection) -> Bool {
         let route = cached ?? Unmanaged.passUnretained(readRoute(message.topic, hash: hash))
         let result = route._withUnsafeGuaranteedRef { route -> Bool in
-            if congestedShards & route.remoteShards != 0 || (route.rules != nil && rules.isCongested) { pause(connection) }
+            if congestedShards & route.remoteShards != 0 || (route.rules != nil && rules.isCongested) {
+                pause(connection)
+            }
             return dispatch(message, route: route)
         }
         if !republished.isEmpty { publishRepublished() }
@@ -113,14 +117,16 @@ extension Shard {
         }
         offer(
             message, &shared, qos: settings.grantedQoS(message.traits.qos, target.pointee.qos),
-            isRetained: target.pointee.retainAsPublished && message.traits.isRetained, identifiers: target.pointee.identifiers,
+            isRetained: target.pointee.retainAsPublished && message.traits.isRetained,
+            identifiers: target.pointee.identifiers,
             session: session)
     }
 
     /// Sends a message to a session's client, or keeps it in the session.
     @inline(__always)
     private func offer(
-        _ message: MessageView, _ shared: inout Message?, qos: UInt8, isRetained: Bool, identifiers: SubscriptionIdentifiers,
+        _ message: MessageView, _ shared: inout Message?, qos: UInt8, isRetained: Bool,
+        identifiers: SubscriptionIdentifiers,
         session: Session
     ) {
         guard session.attachedShard == index else {
@@ -133,7 +139,8 @@ extension Shard {
                 // What waits for the buffer goes first; what waits for the window does not hold QoS 0 back.
                 if hasRoom, session.queue.unacknowledged == 0 {
                     transmit(
-                        message, message: nil, qos: 0, isRetained: isRetained, identifiers: identifiers, session: session,
+                        message, message: nil, qos: 0, isRetained: isRetained, identifiers: identifiers,
+                        session: session,
                         connection: connection)
                     return
                 }
@@ -141,7 +148,8 @@ extension Shard {
                 let kept = shared ?? Message.make(copying: message)
                 shared = kept
                 transmit(
-                    message, message: kept, qos: qos, isRetained: isRetained, identifiers: identifiers, session: session,
+                    message, message: kept, qos: qos, isRetained: isRetained, identifiers: identifiers,
+                    session: session,
                     connection: connection)
                 return
             }
@@ -174,7 +182,8 @@ extension Shard {
 
     @inline(never)
     private func keep(
-        _ message: MessageView, _ shared: inout Message?, qos: UInt8, isRetained: Bool, identifiers: SubscriptionIdentifiers,
+        _ message: MessageView, _ shared: inout Message?, qos: UInt8, isRetained: Bool,
+        identifiers: SubscriptionIdentifiers,
         session: Session
     ) {
         guard !session.isTerminated else { return }
@@ -197,7 +206,8 @@ extension Shard {
     /// The session is on its way here; it finds the message when it arrives.
     @inline(never)
     private func park(
-        _ message: MessageView, _ shared: inout Message?, qos: UInt8, isRetained: Bool, identifiers: SubscriptionIdentifiers,
+        _ message: MessageView, _ shared: inout Message?, qos: UInt8, isRetained: Bool,
+        identifiers: SubscriptionIdentifiers,
         session: Session
     ) {
         let kept = shared ?? Message.make(copying: message)
@@ -230,7 +240,8 @@ extension Shard {
     func receiveMail(_ message: MessageView, message shared: Message?, epoch: UInt64) {
         var shared = shared
         let hash = topicHash(message.topic)
-        let route = cachedRoute(message.topic, hash: hash) ?? Unmanaged.passUnretained(readRoute(message.topic, hash: hash))
+        let route =
+            cachedRoute(message.topic, hash: hash) ?? Unmanaged.passUnretained(readRoute(message.topic, hash: hash))
         route._withUnsafeGuaranteedRef { deliverHere(message, &shared, route: $0, epoch: epoch) }
         if !leaving.isEmpty { deliverToLeaving(message, &shared, epoch: epoch) }
     }

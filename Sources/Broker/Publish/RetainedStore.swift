@@ -79,7 +79,8 @@ final class RetainedStore: Sendable {
         for message in found { body(message) }
     }
 
-    private static func collect(_ levels: ArraySlice<[UInt8]>, at level: Level, isRoot: Bool, _ body: (Message) -> Void) {
+    private static func collect(_ levels: ArraySlice<[UInt8]>, at level: Level, isRoot: Bool, _ body: (Message) -> Void)
+    {
         guard let name = levels.first else {
             if let message = level.message { body(message) }
             return

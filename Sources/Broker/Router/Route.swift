@@ -34,7 +34,8 @@ struct RouteDraft {
 
     mutating func add(_ subscription: Subscription, movedAt: UInt64) {
         let options = subscription.options
-        if let index = targets.lastIndex(where: { $0.session === subscription.session && $0.noLocal == options.noLocal }) {
+        if let index = targets.lastIndex(where: { $0.session === subscription.session && $0.noLocal == options.noLocal }
+        ) {
             targets[index].qos = max(targets[index].qos, options.qos)
             targets[index].retainAsPublished = targets[index].retainAsPublished || options.retainAsPublished
             targets[index].identifiers.add(options.subscriptionIdentifier)
@@ -128,7 +129,9 @@ struct RouteCache {
     func sweep(router: Router) {
         let wild = router.wildGeneration.load(ordering: .acquiring)
         for slot in 0..<Self.slots where entries[slot].route != nil {
-            if entries[slot].wildGeneration != wild || entries[slot].exactGeneration != router.exactGeneration(entries[slot].hash) {
+            if entries[slot].wildGeneration != wild
+                || entries[slot].exactGeneration != router.exactGeneration(entries[slot].hash)
+            {
                 entries[slot].route = nil
                 entries[slot].hash = 0
             }

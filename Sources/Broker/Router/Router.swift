@@ -119,7 +119,9 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
                 state.sharedSubscriptions -= before - group.members.count
                 if group.members.isEmpty {
                     state.groups[key] = nil
-                    state.index.remove(filter: filter) { if case .group(let other) = $0 { other === group } else { false } }
+                    state.index.remove(filter: filter) {
+                        if case .group(let other) = $0 { other === group } else { false }
+                    }
                 }
             }
             invalidate(filter)

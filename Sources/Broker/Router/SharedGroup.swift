@@ -35,7 +35,8 @@ struct GroupSnapshot {
     /// - Parameters:
     ///   - start: this shard's counter for `round_robin`, which counts for each publisher's shard.
     func choose(
-        _ strategy: SharedStrategy, message: MessageView, start: inout Int, sticky: inout [ObjectIdentifier: Subscription],
+        _ strategy: SharedStrategy, message: MessageView, start: inout Int,
+        sticky: inout [ObjectIdentifier: Subscription],
         shard: Int, random: inout some RandomNumberGenerator
     ) -> Subscription? {
         let count = members.count
@@ -56,7 +57,9 @@ struct GroupSnapshot {
             }
             first = Int.random(in: 0..<count, using: &random)
         case .local:
-            if let here = members.first(where: { $0.session.place.shard == shard && $0.session.isOnline }) { return here }
+            if let here = members.first(where: { $0.session.place.shard == shard && $0.session.isOnline }) {
+                return here
+            }
             first = Int.random(in: 0..<count, using: &random)
         case .hashTopic: first = Int(topicHash(message.topic) % UInt64(count))
         case .hashClientID: first = Int((message.traits.publisherID &* 0x9E37_79B9_7F4A_7C15) % UInt64(count))

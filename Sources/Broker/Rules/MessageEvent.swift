@@ -16,7 +16,8 @@ final class MessageEvent: EventColumns {
         let none = Bytes(start: nil, count: 0)
         message = MessageView(
             topic: none, properties: none, payload: none,
-            traits: MessageTraits(receivedAt: 0, publisherID: 0, qos: 0, isRetained: false), id: MessageID(high: 0, low: 0),
+            traits: MessageTraits(receivedAt: 0, publisherID: 0, qos: 0, isRetained: false),
+            id: MessageID(high: 0, low: 0),
             publisher: nil)
     }
 
@@ -33,7 +34,8 @@ final class MessageEvent: EventColumns {
         case .payload: return .string(message.payload)
         case .topic: return .string(message.topic)
         case .clientid: return client?.clientIDValue ?? .undefined
-        case .qos: return .integer(Int(kind == .messagePublish || kind == .messageDropped ? message.traits.qos : deliveredQoS))
+        case .qos:
+            return .integer(Int(kind == .messagePublish || kind == .messageDropped ? message.traits.qos : deliveredQoS))
         case .username: return client?.usernameValue ?? .undefined
         case .timestamp: return .integer(Int(context.nowNanoseconds / 1_000_000))
         case .publishReceivedAt: return .integer(Int(message.traits.receivedAt))
@@ -126,7 +128,9 @@ enum MessageProperties {
             members.append(try member("Message-Expiry-Interval", .integer(Int(value)), arena))
         }
         if let value = properties.contentType { members.append(try member("Content-Type", arena.string(value), arena)) }
-        if let value = properties.responseTopic { members.append(try member("Response-Topic", arena.string(value), arena)) }
+        if let value = properties.responseTopic {
+            members.append(try member("Response-Topic", arena.string(value), arena))
+        }
         if let value = properties.correlationData {
             let copy = try arena.bytes(count: value.count)
             copy.copyBytes(from: value)
@@ -135,7 +139,9 @@ enum MessageProperties {
         if let value = properties.sessionExpiryInterval {
             members.append(try member("Session-Expiry-Interval", .integer(Int(value)), arena))
         }
-        if let value = properties.receiveMaximum { members.append(try member("Receive-Maximum", .integer(Int(value)), arena)) }
+        if let value = properties.receiveMaximum {
+            members.append(try member("Receive-Maximum", .integer(Int(value)), arena))
+        }
         if let value = properties.maximumPacketSize {
             members.append(try member("Maximum-Packet-Size", .integer(Int(value)), arena))
         }
@@ -145,7 +151,9 @@ enum MessageProperties {
         if let value = properties.subscriptionIdentifiers.first {
             members.append(try member("Subscription-Identifier", .integer(Int(value)), arena))
         }
-        if let value = properties.reasonString { members.append(try member("Reason-String", arena.string(value), arena)) }
+        if let value = properties.reasonString {
+            members.append(try member("Reason-String", arena.string(value), arena))
+        }
         try appendUserProperties(properties, to: &members, arena)
         return try arena.object(members)
     }

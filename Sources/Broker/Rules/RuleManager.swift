@@ -80,11 +80,13 @@ package final class RuleManager: Sendable {
         state.withLock { state in
             let (sources, missing) = RuleFileFinder.sources(options.paths, missingIsError: options.requiresPaths)
             let loaded = RuleFileLoader.load(
-                sources, RuleFileLoader.LoadOptions(
+                sources,
+                RuleFileLoader.LoadOptions(
                     environment: environment, nodeName: options.nodeName, dataDirectory: options.dataDirectory))
             let problems = missing + loaded.problems
             var report = Report(
-                isInForce: false, problems: problems, failedTests: [], generation: state.generation, files: loaded.files)
+                isInForce: false, problems: problems, failedTests: [], generation: state.generation, files: loaded.files
+            )
             guard !problems.hasErrors else {
                 state.lastFailure = problems.first { $0.severity == .error }?.headline
                 return report
@@ -145,7 +147,9 @@ package final class RuleManager: Sendable {
     }
 
     /// The sinks of a definition: those that run and have not changed, the others started. All or none.
-    private func startSinks(_ definition: RuleSetDefinition, _ state: State) throws(SinkFailure) -> [String: RunningSink] {
+    private func startSinks(_ definition: RuleSetDefinition, _ state: State) throws(SinkFailure) -> [String:
+        RunningSink]
+    {
         var sinks: [String: RunningSink] = [:]
         var started: [SinkWorker] = []
         do throws(SinkFailure) {
@@ -200,8 +204,10 @@ package final class RuleManager: Sendable {
         }
         return InstalledRule(
             id: definition.id, compiled: definition.compiled, actions: actions,
-            maxHops: UInt8(clamping: definition.maximumHops), origin: definition.origin.description, name: definition.name,
-            description: definition.description, sql: definition.sql, isEnabled: definition.isEnabled, contentHash: content)
+            maxHops: UInt8(clamping: definition.maximumHops), origin: definition.origin.description,
+            name: definition.name,
+            description: definition.description, sql: definition.sql, isEnabled: definition.isEnabled,
+            contentHash: content)
     }
 
     /// Lets sinks that nobody uses any more deliver what they have, once no shard can hand over more.
@@ -210,7 +216,8 @@ package final class RuleManager: Sendable {
         node.whenInstalled { [logger, drain = options.removalDrain] in
             let deadline = ContinuousClock.now + drain
             for worker in workers {
-                logger.notice("A sink was removed and drains.", metadata: ["sink.name": "\(worker.type):\(worker.name)"])
+                logger.notice(
+                    "A sink was removed and drains.", metadata: ["sink.name": "\(worker.type):\(worker.name)"])
                 worker.beginDrain(until: deadline)
             }
         }
@@ -233,7 +240,9 @@ package final class RuleManager: Sendable {
 
     /// Every sink that runs.
     package var sinkStatuses: [SinkStatus] {
-        state.withLock { $0.sinks.values.map(\.worker) }.map { $0.status() }.sorted { ($0.type, $0.name) < ($1.type, $1.name) }
+        state.withLock { $0.sinks.values.map(\.worker) }.map { $0.status() }.sorted {
+            ($0.type, $0.name) < ($1.type, $1.name)
+        }
     }
 
     /// Every rule in force, in the order of the files.

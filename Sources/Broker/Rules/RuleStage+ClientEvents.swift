@@ -28,13 +28,17 @@ extension RuleStage {
         }
     }
 
-    func sessionSubscribed(_ connection: Connection, session: Session, subscription: Subscription, properties: Properties) {
+    func sessionSubscribed(
+        _ connection: Connection, session: Session, subscription: Subscription, properties: Properties
+    ) {
         run(.sessionSubscribed, clientID: session.clientID) {
             client(connection, session) + subscribed(connection, subscription) + [("sub_props", stored(properties))]
         }
     }
 
-    func sessionUnsubscribed(_ connection: Connection, session: Session, subscription: Subscription, properties: Properties) {
+    func sessionUnsubscribed(
+        _ connection: Connection, session: Session, subscription: Subscription, properties: Properties
+    ) {
         run(.sessionUnsubscribed, clientID: session.clientID) {
             client(connection, session) + subscribed(connection, subscription) + [("unsub_props", stored(properties))]
         }

@@ -111,9 +111,10 @@ final class RuleStage {
         wantsAcked = eventSets[.messageAcked] != nil
         wantsDropped = eventSets[.messageDropped] != nil
         wantsDeliveryDropped = eventSets[.deliveryDropped] != nil
-        let used = Set(snapshot.rules.flatMap(\.actions).compactMap { action in
-            if case .sink(let worker, _, _) = action { ObjectIdentifier(worker) } else { nil }
-        })
+        let used = Set(
+            snapshot.rules.flatMap(\.actions).compactMap { action in
+                if case .sink(let worker, _, _) = action { ObjectIdentifier(worker) } else { nil }
+            })
         appenders = appenders.filter { used.contains($0.key) }
         listBlockingAppenders()
     }
@@ -254,7 +255,9 @@ final class RuleStage {
         for index in 0..<runner.actions.count {
             switch runner.actions[index] {
             case .sink(let appender, let use):
-                if appender.append(row: row, use: use, event: record, context: context) { dirtyAppenders.append(appender) }
+                if appender.append(row: row, use: use, event: record, context: context) {
+                    dirtyAppenders.append(appender)
+                }
             case .republish(let action):
                 let succeeded = republish(action, runner, row: row, event: event, message: message)
                 let counters = runner.counters.republished[index]
@@ -284,7 +287,8 @@ final class RuleStage {
             if hops > 1 { origin.republishedBy = message?.publisher?.clientID }
             guard let made = try action.message(row: row, event: origin, context: prepareTemplates(runner.rule)) else {
                 logger.error(
-                    "A republish was refused: the message came from this rule.", metadata: ["rule.id": "\(runner.rule.id)"])
+                    "A republish was refused: the message came from this rule.",
+                    metadata: ["rule.id": "\(runner.rule.id)"])
                 return true
             }
             shard.republished.append(shard.makeMessage(made, runner: runner, hops: hops))

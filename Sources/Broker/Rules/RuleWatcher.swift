@@ -8,7 +8,9 @@ import Synchronization
 ///
 /// Watches directories, not files: editors replace files, and a directory sees that. A directory that is not there is
 /// looked for again with each change of its parent.
-package final class RuleWatcher: @unchecked Sendable {  // started and stopped by one thread; the rest is the watcher's own
+///
+/// `@unchecked Sendable`: started and stopped by one thread; the rest is the watcher's own.
+package final class RuleWatcher: @unchecked Sendable {
     private let paths: [String]
     private let debounceMilliseconds: Int32
     private let onChange: @Sendable () -> Void
@@ -31,7 +33,8 @@ package final class RuleWatcher: @unchecked Sendable {  // started and stopped b
         notify = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
         stopEvent = eventfd(0, Int32(EFD_CLOEXEC))
         guard notify >= 0, stopEvent >= 0 else {
-            logger.warning("Rule files cannot be watched; use SIGHUP.", metadata: ["error": "\(TransportError("inotify", errno))"])
+            logger.warning(
+                "Rule files cannot be watched; use SIGHUP.", metadata: ["error": "\(TransportError("inotify", errno))"])
             return nil
         }
     }
@@ -55,9 +58,12 @@ package final class RuleWatcher: @unchecked Sendable {  // started and stopped b
     }
 
     private func watch() {
-        let mask = UInt32(IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF)
+        let mask = UInt32(
+            IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF)
         for path in paths {
-            let directory = RuleFileFinder.isRuleFile(path.split(separator: "/").last.map(String.init) ?? path) ? parent(path) : path
+            let directory =
+                RuleFileFinder.isRuleFile(path.split(separator: "/").last.map(String.init) ?? path)
+                ? parent(path) : path
             if inotify_add_watch(notify, directory, mask) < 0, inotify_add_watch(notify, parent(directory), mask) < 0 {
                 logger.warning("A rule directory cannot be watched.", metadata: ["path": "\(directory)"])
             }
@@ -87,7 +93,8 @@ package final class RuleWatcher: @unchecked Sendable {  // started and stopped b
     /// - Returns: whether there is an event to be read; false for none in time, and at the end.
     private func wait(milliseconds: Int32) -> Bool {
         var polls = [
-            pollfd(fd: notify, events: Int16(POLLIN), revents: 0), pollfd(fd: stopEvent, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: notify, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: stopEvent, events: Int16(POLLIN), revents: 0),
         ]
         while poll(&polls, 2, milliseconds) < 0 { guard errno == EINTR else { return false } }
         return polls[1].revents == 0 && polls[0].revents != 0

@@ -19,7 +19,8 @@ extension Shard {
             : Publisher(clientID: String(decoding: made.from, as: UTF8.self), username: nil, peerHost: "", peerName: "")
         return Message.make(
             copying: MessageView(
-                topic: made.topic, properties: properties.bytes, payload: made.payload, traits: traits, id: nextMessageID(),
+                topic: made.topic, properties: properties.bytes, payload: made.payload, traits: traits,
+                id: nextMessageID(),
                 publisher: publisher))
     }
 }

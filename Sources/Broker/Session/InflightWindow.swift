@@ -35,7 +35,8 @@ struct InflightWindow {
     private func slot(_ identifier: UInt16) -> Int { Int(identifier) & (entries.count - 1) }
 
     /// Takes the next free packet identifier and puts the message under it.
-    mutating func add(_ message: Message, qos: UInt8, isRetained: Bool, identifiers: SubscriptionIdentifiers) -> UInt16 {
+    mutating func add(_ message: Message, qos: UInt8, isRetained: Bool, identifiers: SubscriptionIdentifiers) -> UInt16
+    {
         if (count + 1) * 2 > entries.count { grow() }
         while entries[slot(nextIdentifier)].phase != .free { advanceIdentifier() }
         let identifier = nextIdentifier

@@ -164,7 +164,8 @@ extension Shard {
         while let absence = absences.min, absence.at <= now {
             absences.removeMin()
             let session = absence.session
-            guard session.connection == nil, !session.isTerminated, session.attachedShard == index, !isLeaving(session) else {
+            guard session.connection == nil, !session.isTerminated, session.attachedShard == index, !isLeaving(session)
+            else {
                 continue
             }
             if let willAt = session.willAt, willAt <= now {
@@ -205,11 +206,13 @@ extension Shard {
                     receivedAt: wall, publisherID: session.id, qos: will.qos.rawValue, isRetained: will.retain)
                 if let expiry = will.properties.messageExpiryInterval {
                     // Counted from the publication; the will's own delay comes before it.
-                    traits.expiresAt = wall + Int64(will.properties.willDelayInterval ?? 0) * 1000 + Int64(expiry) * 1000
+                    traits.expiresAt =
+                        wall + Int64(will.properties.willDelayInterval ?? 0) * 1000 + Int64(expiry) * 1000
                 }
                 return Message.make(
                     copying: MessageView(
-                        topic: topic, properties: properties.bytes, payload: payload, traits: traits, id: nextMessageID(),
+                        topic: topic, properties: properties.bytes, payload: payload, traits: traits,
+                        id: nextMessageID(),
                         publisher: session.publisher))
             }
         }

@@ -31,7 +31,8 @@ struct Outbox {
     init(stream: OutputBuffer = OutputBuffer(capacity: 4096)) { self.stream = stream }
 
     func append(_ message: MessageView, epoch: UInt64) {
-        let size = 8 + MemoryLayout<BytesHeader>.size + message.topic.count + message.properties.count + message.payload.count
+        let size =
+            8 + MemoryLayout<BytesHeader>.size + message.topic.count + message.properties.count + message.payload.count
         stream.reserve(size + 8)
         begin(.bytes)
         appendRaw(

@@ -28,7 +28,8 @@ struct OutboxReader {
             let payload = take(Int(header.payloadCount))
             position = (position + 7) & ~7
             let view = MessageView(
-                topic: topic, properties: properties, payload: payload, traits: header.traits, id: header.id, publisher: nil)
+                topic: topic, properties: properties, payload: payload, traits: header.traits, id: header.id,
+                publisher: nil)
             return .bytes(view, epoch: header.epoch)
         case .message:
             let epoch = read(UInt64.self)

@@ -150,7 +150,9 @@ final class Shard: @unchecked Sendable {
             usedOutboxes &= usedOutboxes &- 1
             let mailbox = node.shards[shard].mailbox
             if mailbox.post(&outboxes[shard]) { node.shards[shard].wake() }
-            if mailbox.backlog.load(ordering: .relaxed) > Mailbox.highWaterMark { congestedShards |= 1 << UInt64(shard) }
+            if mailbox.backlog.load(ordering: .relaxed) > Mailbox.highWaterMark {
+                congestedShards |= 1 << UInt64(shard)
+            }
         }
     }
 
@@ -231,7 +233,8 @@ final class Shard: @unchecked Sendable {
     @inline(__always)
     func nextMessageID() -> MessageID {
         idCounter &+= 1
-        return MessageID(high: UInt64(bitPattern: wall), low: node.identity << 48 | UInt64(index) << 40 | idCounter & 0xFF_FFFF_FFFF)
+        return MessageID(
+            high: UInt64(bitPattern: wall), low: node.identity << 48 | UInt64(index) << 40 | idCounter & 0xFF_FFFF_FFFF)
     }
 
     func nextSessionID() -> UInt64 {

@@ -75,7 +75,8 @@ final class ShardCounters: Sendable {
     var metrics: [(name: String, value: Int)] {
         let received = receivedQoS0.current + receivedQoS1.current + receivedQoS2.current
         let sent = sentQoS0.current + sentQoS1.current + sentQoS2.current
-        let dropped = droppedNoLocal.current + droppedQueueFull.current + droppedExpired.current + droppedQoS0.current
+        let dropped =
+            droppedNoLocal.current + droppedQueueFull.current + droppedExpired.current + droppedQoS0.current
             + droppedTooLarge.current
         return [
             ("bytes.received", bytesReceived.current), ("bytes.sent", bytesSent.current),

@@ -15,10 +15,14 @@ struct SocketAddress {
         hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
         var result: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(host.isEmpty ? "0.0.0.0" : host, String(port), &hints, &result)
-        guard status == 0, let first = result else { throw TransportError("getaddrinfo \(host)", status == EAI_SYSTEM ? errno : EINVAL) }
+        guard status == 0, let first = result else {
+            throw TransportError("getaddrinfo \(host)", status == EAI_SYSTEM ? errno : EINVAL)
+        }
         defer { freeaddrinfo(result) }
         length = first.pointee.ai_addrlen
-        withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: UnsafeRawBufferPointer(start: first.pointee.ai_addr, count: Int(length))) }
+        withUnsafeMutableBytes(of: &storage) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(start: first.pointee.ai_addr, count: Int(length)))
+        }
     }
 
     static func local(of descriptor: Int32) -> SocketAddress? {
@@ -35,7 +39,9 @@ struct SocketAddress {
         }
     }
 
-    mutating func withMutablePointer<R>(_ body: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> R) -> R {
+    mutating func withMutablePointer<R>(_ body: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> R)
+        -> R
+    {
         withUnsafeMutablePointer(to: &storage) { storage in
             storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, &length) }
         }
@@ -53,8 +59,10 @@ struct SocketAddress {
 
     var port: Int {
         switch Int32(family) {
-        case AF_INET: withUnsafeBytes(of: storage) { Int(UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self))) }
-        case AF_INET6: withUnsafeBytes(of: storage) { Int(UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self))) }
+        case AF_INET:
+            withUnsafeBytes(of: storage) { Int(UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self))) }
+        case AF_INET6:
+            withUnsafeBytes(of: storage) { Int(UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self))) }
         default: 0
         }
     }

@@ -26,10 +26,13 @@ extension BrokerConfiguration {
             problems.append(extra.problem(.wrongType, "the configuration is one document, this is another"))
         }
         let start = SourcePosition(line: 1, column: 1)
-        var root = parsed.documents.first ?? YAMLNode(.mapping([]), style: .block, source: source, start: start, end: start)
+        var root =
+            parsed.documents.first ?? YAMLNode(.mapping([]), style: .block, source: source, start: start, end: start)
         if root.isNull { root.content = .mapping([]) }
         guard root.kind == .mapping, !problems.hasErrors else {
-            if root.kind != .mapping { problems.append(root.problem(.wrongType, "the configuration is a mapping of keys")) }
+            if root.kind != .mapping {
+                problems.append(root.problem(.wrongType, "the configuration is a mapping of keys"))
+            }
             return Loaded(configuration: nil, problems: problems)
         }
         root = EnvironmentOverrides.apply(environment.variables.filter { !ignoring.contains($0.key) }, to: root)
@@ -66,7 +69,8 @@ extension BrokerConfiguration {
                 let id = "\(kind.rawValue):\(listener.name)"
                 let bind = listener.value[Fields.bind]
                 if bind.port != 0, let other = taken.updateValue(id, forKey: bind) {
-                    context.report(listener.value.problem(.conflict, "\(id) and \(other) both bind \(bind)", at: Fields.bind))
+                    context.report(
+                        listener.value.problem(.conflict, "\(id) and \(other) both bind \(bind)", at: Fields.bind))
                 }
                 if kind.usesTLS { checkFiles(listener.value[Fields.tlsOptions], environment, &context) }
             }

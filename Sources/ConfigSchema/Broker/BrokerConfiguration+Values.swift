@@ -14,14 +14,16 @@ extension BrokerConfiguration {
             maximumMessages: retained[BrokerFields.Retainer.messages])
         let sys = values[BrokerFields.sysTopics]
         sysTopics = SysTopicSettings(
-            messageInterval: sys[BrokerFields.SysTopics.message], heartbeatInterval: sys[BrokerFields.SysTopics.heartbeat])
+            messageInterval: sys[BrokerFields.SysTopics.message],
+            heartbeatInterval: sys[BrokerFields.SysTopics.heartbeat])
         let files = values[BrokerFields.rules]
         rules = RuleFileSettings(
             paths: files[BrokerFields.Rules.paths], pathsAreDefault: !files.isSet(BrokerFields.Rules.paths),
             testsOnLoad: files[BrokerFields.Rules.testsOnLoad],
             ignoresSysMessages: values[BrokerFields.ruleEngine][BrokerFields.RuleEngine.ignoreSys])
         log = LogSettings(
-            level: values[BrokerFields.log][BrokerFields.Log.level], format: values[BrokerFields.log][BrokerFields.Log.format])
+            level: values[BrokerFields.log][BrokerFields.Log.level],
+            format: values[BrokerFields.log][BrokerFields.Log.format])
         drainTimeout = values[BrokerFields.shutdown][BrokerFields.Shutdown.drainTimeout]
     }
 }

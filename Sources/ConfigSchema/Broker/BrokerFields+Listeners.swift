@@ -3,15 +3,18 @@ extension BrokerFields {
         static let tcp = Field("tcp", .map(.object(tcpListener)), default: [], doc: "MQTT over TCP.")
         static let ssl = Field("ssl", .map(.object(tlsListener)), default: [], doc: "MQTT over TLS.")
         static let ws = Field("ws", .map(.object(webSocketListener)), default: [], doc: "MQTT over WebSocket.")
-        static let wss = Field("wss", .map(.object(tlsWebSocketListener)), default: [], doc: "MQTT over WebSocket over TLS.")
+        static let wss = Field(
+            "wss", .map(.object(tlsWebSocketListener)), default: [], doc: "MQTT over WebSocket over TLS.")
         static let all = FieldSet("listeners", [tcp, ssl, ws, wss, UnsupportedField("quic")])
 
-        static let bind = Field("bind", .bindAddress, .required, doc: "A port (all addresses) or address:port; 0 lets the system choose.")
+        static let bind = Field(
+            "bind", .bindAddress, .required, doc: "A port (all addresses) or address:port; 0 lets the system choose.")
         static let enable = Field("enable", .bool, default: true, aliases: ["enabled"], doc: "Whether it listens.")
         static let maximumConnections = Field(
             "max_connections", .intOrInfinity(1...Int.max), default: .infinity, doc: "More are refused.")
         static let acceptors = Field(
-            "acceptors", .int(1...65535), default: 16, noEffect: "the number of shards decides", doc: "Read for EMQX's files.")
+            "acceptors", .int(1...65535), default: 16, noEffect: "the number of shards decides",
+            doc: "Read for EMQX's files.")
         static let transport = Field(
             "transport", FieldType<ListenerSettings.Transport>.choice, default: .epoll, doc: "What moves the bytes.")
         static let tcpOptions = Field(group: "tcp_options", TCP.all, doc: "The sockets.")
@@ -32,7 +35,8 @@ extension BrokerFields {
     }
 
     enum TCP {
-        static let backlog = Field("backlog", .int(1...65535), default: 1024, doc: "Connections waiting to be accepted.")
+        static let backlog = Field(
+            "backlog", .int(1...65535), default: 1024, doc: "Connections waiting to be accepted.")
         static let noDelay = Field("nodelay", .bool, default: true, doc: "TCP_NODELAY.")
         static let highWatermark = Field(
             "high_watermark", .byteSize(.kilobytes(4)...(.gigabytes(1))), default: .megabytes(1),
@@ -54,20 +58,27 @@ extension BrokerFields {
             "tcp_options",
             [
                 backlog, noDelay, highWatermark, receiveBuffer, sendBuffer, keepAlive,
-                UnsupportedField("send_timeout", accepts: "15s"), UnsupportedField("send_timeout_close", accepts: "true"), UnsupportedField("nolinger", accepts: "false"),
+                UnsupportedField("send_timeout", accepts: "15s"),
+                UnsupportedField("send_timeout_close", accepts: "true"), UnsupportedField("nolinger", accepts: "false"),
                 UnsupportedField("reuseaddr", accepts: "true"),
-                Field("active_n", .int, default: 100, noEffect: "reading is bounded by bytes", doc: "Read for EMQX's files."),
-                Field("buffer", .byteSize, default: .kilobytes(4), noEffect: "buffers belong to the shard", doc: "Read for EMQX's files."),
+                Field(
+                    "active_n", .int, default: 100, noEffect: "reading is bounded by bytes",
+                    doc: "Read for EMQX's files."),
+                Field(
+                    "buffer", .byteSize, default: .kilobytes(4), noEffect: "buffers belong to the shard",
+                    doc: "Read for EMQX's files."),
             ])
     }
 
     enum TLS {
-        static let certificate = Field("certfile", .nonEmptyString, .required, doc: "PEM: the server's certificate and chain.")
+        static let certificate = Field(
+            "certfile", .nonEmptyString, .required, doc: "PEM: the server's certificate and chain.")
         static let key = Field("keyfile", .nonEmptyString, .required, doc: "PEM: the private key.")
         static let password = Field("password", .secret, doc: "Of the private key.")
         static let ca = Field("cacertfile", .nonEmptyString, doc: "PEM: who may sign client certificates.")
         static let verify = Field(
-            "verify", FieldType<TLSSettings.Verify>.choice, default: .none, doc: "Whether client certificates are checked.")
+            "verify", FieldType<TLSSettings.Verify>.choice, default: .none,
+            doc: "Whether client certificates are checked.")
         static let failWithoutCertificate = Field(
             "fail_if_no_peer_cert", .bool, default: false, doc: "Whether clients must show one; with verify_peer.")
         static let all = FieldSet(
@@ -77,16 +88,20 @@ extension BrokerFields {
                 UnsupportedField("handshake_timeout", accepts: "15s"),
                 UnsupportedField("versions"), UnsupportedField("ciphers"), UnsupportedField("depth", accepts: "10"),
                 UnsupportedField("ocsp"), UnsupportedField("enable_crl_check", accepts: "false"),
-                UnsupportedField("reuse_sessions", accepts: "true"), UnsupportedField("honor_cipher_order", accepts: "true"),
+                UnsupportedField("reuse_sessions", accepts: "true"),
+                UnsupportedField("honor_cipher_order", accepts: "true"),
             ]
         ) { values, context in
             if values[verify] == .peer, values[ca] == nil {
                 context.report(
-                    values.problem(.missingKey, "verify_peer needs \"cacertfile\": who signs the clients' certificates", at: verify))
+                    values.problem(
+                        .missingKey, "verify_peer needs \"cacertfile\": who signs the clients' certificates", at: verify
+                    ))
             }
             if values[failWithoutCertificate], values[verify] == .none {
                 context.report(
-                    values.problem(.conflict, "fail_if_no_peer_cert needs \"verify: verify_peer\"", at: failWithoutCertificate))
+                    values.problem(
+                        .conflict, "fail_if_no_peer_cert needs \"verify: verify_peer\"", at: failWithoutCertificate))
             }
         }
     }
@@ -96,15 +111,18 @@ extension BrokerFields {
             "mqtt_path", FieldType.string.limited("a path that begins with /") { $0.hasPrefix("/") }, default: "/mqtt",
             doc: "Of the upgrade request.")
         static let failWithoutSubprotocol = Field(
-            "fail_if_no_subprotocol", .bool, default: true, doc: "Whether `Sec-WebSocket-Protocol` is a must. [MQTT-6.0.0-3]")
+            "fail_if_no_subprotocol", .bool, default: true,
+            doc: "Whether `Sec-WebSocket-Protocol` is a must. [MQTT-6.0.0-3]")
         static let subprotocols = Field(
             "supported_subprotocols",
-            FieldType<[String]>.scalar("names parted by commas", show: { "\"\($0.joined(separator: ", "))\"" }) { text, _ in
+            FieldType<[String]>.scalar("names parted by commas", show: { "\"\($0.joined(separator: ", "))\"" }) {
+                text, _ in
                 text.split(separator: ",").map { String($0.drop { $0 == " " }.prefix { $0 != " " }) }
             }, default: ["mqtt", "mqtt-v3", "mqtt-v3.1.1", "mqtt-v5"], doc: "The first that the client names is taken.")
         static let maximumFrameSize = Field(
             "max_frame_size", .byteSizeOrInfinity(), default: .infinity, doc: "Besides mqtt.max_packet_size.")
-        static let checkOrigin = Field("check_origin_enable", .bool, default: false, doc: "Whether `Origin` is checked.")
+        static let checkOrigin = Field(
+            "check_origin_enable", .bool, default: false, doc: "Whether `Origin` is checked.")
         static let allowMissingOrigin = Field(
             "allow_origin_absence", .bool, default: true, doc: "Whether a request without `Origin` passes the check.")
         static let origins = Field("check_origins", .list(.string), default: [], doc: "Allowed origins.")
@@ -112,14 +130,16 @@ extension BrokerFields {
             "websocket",
             [
                 path, failWithoutSubprotocol, subprotocols, maximumFrameSize, checkOrigin, allowMissingOrigin,
-                origins, UnsupportedField("idle_timeout", accepts: "7200s", "2h"), UnsupportedField("mqtt_piggyback", accepts: "multiple"), UnsupportedField("compress", accepts: "false"),
+                origins, UnsupportedField("idle_timeout", accepts: "7200s", "2h"),
+                UnsupportedField("mqtt_piggyback", accepts: "multiple"), UnsupportedField("compress", accepts: "false"),
                 UnsupportedField("proxy_address_header", accepts: "x-forwarded-for"),
                 UnsupportedField("proxy_port_header", accepts: "x-forwarded-port"),
                 UnsupportedField("validate_utf8", accepts: "true"), UnsupportedField("deflate_opts"),
             ]
         ) { values, context in
             if values[checkOrigin], values[origins].isEmpty {
-                context.report(values.problem(.missingKey, "check_origin_enable needs \"check_origins\"", at: checkOrigin))
+                context.report(
+                    values.problem(.missingKey, "check_origin_enable needs \"check_origins\"", at: checkOrigin))
             }
         }
     }

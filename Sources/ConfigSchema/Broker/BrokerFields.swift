@@ -19,9 +19,11 @@ package enum BrokerFields {
 
     /// EMQX's other roots: named here so that the answer is "not supported yet" rather than "unknown".
     private static let otherRoots: [any ConfigField] = [
-        "cluster", "rpc", "dashboard", "api_key", "authentication", "authorization", "prometheus", "opentelemetry", "exhook",
+        "cluster", "rpc", "dashboard", "api_key", "authentication", "authorization", "prometheus", "opentelemetry",
+        "exhook",
         "delayed", "rewrite", "auto_subscribe", "durable_sessions", "slow_subs", "flapping_detect", "force_shutdown",
-        "force_gc", "conn_congestion", "overload_protection", "alarm", "sysmon", "broker", "zones", "connectors", "actions",
+        "force_gc", "conn_congestion", "overload_protection", "alarm", "sysmon", "broker", "zones", "connectors",
+        "actions",
     ].map { UnsupportedField($0) }
 
     // MARK: node
@@ -33,17 +35,23 @@ package enum BrokerFields {
                 let parts = $0.split(separator: "@", omittingEmptySubsequences: false)
                 return parts.count == 2
                     && parts.allSatisfy {
-                        !$0.isEmpty && $0.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.:".contains($0)) }
+                        !$0.isEmpty
+                            && $0.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.:".contains($0)) }
                     }
             }, default: "sluice@127.0.0.1", doc: "Name and host, unique in the cluster.")
         static let cookie = Field(
             "cookie", .secret, doc: "The cluster's shared secret; without one the node makes one at its first start.")
-        static let role = Field("role", FieldType<NodeSettings.Role>.choice.limited("core; a replicant needs a cluster, which is not supported yet") { $0 == .core },
+        static let role = Field(
+            "role",
+            FieldType<NodeSettings.Role>.choice.limited("core; a replicant needs a cluster, which is not supported yet")
+            { $0 == .core },
             default: .core, doc: "`core` keeps the cluster's state.")
-        static let dataDirectory = Field("data_dir", .nonEmptyString, default: "data", doc: "Where the node keeps its files.")
+        static let dataDirectory = Field(
+            "data_dir", .nonEmptyString, default: "data", doc: "Where the node keeps its files.")
         static let shards = Field(
             "shards",
-            FieldType<Limit<Int>>.scalar("auto or a number from 1 to 32", show: { $0.finite.map { "\($0)" } ?? "auto" }) {
+            FieldType<Limit<Int>>.scalar("auto or a number from 1 to 32", show: { $0.finite.map { "\($0)" } ?? "auto" })
+            {
                 text, scalar in
                 if text == "auto" { return .infinity }
                 guard case .int(let count) = scalar, (1...32).contains(count) else { return nil }
@@ -57,23 +65,27 @@ package enum BrokerFields {
     enum Retainer {
         static let enable = Field("enable", .bool, default: true, doc: "Whether messages are retained.")
         static let expiry = Field(
-            "msg_expiry_interval", .duration, default: .zero, doc: "How long; 0s is for ever. MQTT 5's own interval wins.")
+            "msg_expiry_interval", .duration, default: .zero,
+            doc: "How long; 0s is for ever. MQTT 5's own interval wins.")
         static let payloadSize = Field(
-            "max_payload_size", .byteSize, default: .megabytes(1), doc: "Larger payloads are delivered and not retained.")
+            "max_payload_size", .byteSize, default: .megabytes(1),
+            doc: "Larger payloads are delivered and not retained.")
         static let messages = Field(
             "max_retained_messages", .intOrInfinity(zeroMeansInfinity: true), default: .infinity, doc: "0 is no bound.")
         static let all = FieldSet(
             "retainer",
             [
                 enable, expiry, payloadSize, messages, UnsupportedField("allow_never_expire", accepts: "true"),
-                UnsupportedField("msg_clear_interval", accepts: "0s"), UnsupportedField("stop_publish_clear_msg", accepts: "false"),
+                UnsupportedField("msg_clear_interval", accepts: "0s"),
+                UnsupportedField("stop_publish_clear_msg", accepts: "false"),
                 UnsupportedField("delivery_rate"), UnsupportedField("max_publish_rate"), UnsupportedField("backend"),
             ])
     }
 
     enum SysTopics {
         static let message = Field(
-            "sys_msg_interval", .durationOr("disabled"), default: .at(.seconds(60)), doc: "Between two rounds of `$SYS` topics.")
+            "sys_msg_interval", .durationOr("disabled"), default: .at(.seconds(60)),
+            doc: "Between two rounds of `$SYS` topics.")
         static let heartbeat = Field(
             "sys_heartbeat_interval", .durationOr("disabled"), default: .at(.seconds(30)),
             doc: "Between two uptime and datetime messages.")
@@ -81,7 +93,8 @@ package enum BrokerFields {
     }
 
     enum Rules {
-        static let paths = Field("paths", .list(.nonEmptyString), default: ["rules"], hotReload: true, doc: "Files and directories.")
+        static let paths = Field(
+            "paths", .list(.nonEmptyString), default: ["rules"], hotReload: true, doc: "Files and directories.")
         static let testsOnLoad = Field(
             "tests_on_load", FieldType<RuleFileSettings.TestsOnLoad>.choice, default: .require, hotReload: true,
             doc: "Whether inline tests must pass before rules go live.")
@@ -90,21 +103,26 @@ package enum BrokerFields {
 
     enum RuleEngine {
         static let ignoreSys = Field(
-            "ignore_sys_message", .bool, default: true, hotReload: true, doc: "Whether `$SYS` messages pass by the rules.")
+            "ignore_sys_message", .bool, default: true, hotReload: true,
+            doc: "Whether `$SYS` messages pass by the rules.")
         static let all = FieldSet(
-            "rule_engine", [ignoreSys, UnsupportedField("jq_function_default_timeout", accepts: "10s"), UnsupportedField("rules")])
+            "rule_engine",
+            [ignoreSys, UnsupportedField("jq_function_default_timeout", accepts: "10s"), UnsupportedField("rules")])
     }
 
     enum Log {
         static let level = Field(
-            "level", FieldType<LogSettings.Level>.choice, default: .warning, hotReload: true, doc: "The least that is written.")
-        static let format = Field("format", FieldType<LogSettings.Format>.choice, default: .text, doc: "One line per message, or JSON.")
+            "level", FieldType<LogSettings.Level>.choice, default: .warning, hotReload: true,
+            doc: "The least that is written.")
+        static let format = Field(
+            "format", FieldType<LogSettings.Format>.choice, default: .text, doc: "One line per message, or JSON.")
         static let all = FieldSet("log", [level, format, UnsupportedField("console"), UnsupportedField("file")])
     }
 
     enum Shutdown {
         static let drainTimeout = Field(
-            "drain_timeout", .duration, default: .seconds(10), doc: "How long sinks may empty their queues after SIGTERM.")
+            "drain_timeout", .duration, default: .seconds(10),
+            doc: "How long sinks may empty their queues after SIGTERM.")
         static let all = FieldSet("shutdown", [drainTimeout])
     }
 }

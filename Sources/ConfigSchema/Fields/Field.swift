@@ -31,7 +31,8 @@ package struct Field<Value: Sendable>: ConfigField {
 
     /// A key that must be there.
     package init(
-        _ name: String, _ type: FieldType<Value>, _: Required, aliases: [String] = [], hotReload: Bool = false, doc: String
+        _ name: String, _ type: FieldType<Value>, _: Required, aliases: [String] = [], hotReload: Bool = false,
+        doc: String
     ) {
         self.init(name, type, fallback: nil, shown: nil, aliases, hotReload, nil, true, false, doc)
     }
@@ -52,7 +53,8 @@ package struct Field<Value: Sendable>: ConfigField {
     }
 
     private init<Read: Sendable>(
-        _ name: String, _ type: FieldType<Read>, fallback: Value?, shown: String?, _ aliases: [String], _ hotReload: Bool,
+        _ name: String, _ type: FieldType<Read>, fallback: Value?, shown: String?, _ aliases: [String],
+        _ hotReload: Bool,
         _ noEffect: String?, _ isRequired: Bool, _ readsWhenAbsent: Bool, _ doc: String
     ) {
         self.name = name

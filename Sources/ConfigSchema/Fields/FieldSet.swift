@@ -44,7 +44,9 @@ package struct FieldSet: Sendable {
         var values = ConfigValues(node: node, path: context.path)
         for entry in entries { read(entry, into: &values, &context) }
         if node.kind == .mapping || node.isNull {
-            for field in fields where values.nodes[field.name] == nil { readAbsent(field, node, into: &values, &context) }
+            for field in fields where values.nodes[field.name] == nil {
+                readAbsent(field, node, into: &values, &context)
+            }
         }
         if context.errorCount == before { check(values, &context) }
         return context.errorCount == before ? values : nil
@@ -80,7 +82,8 @@ package struct FieldSet: Sendable {
         }
         if values.nodes[field.name] != nil {
             context.report(
-                entry.key.problem(.conflict, "\"\(entry.name)\" is another name of \"\(field.name)\", which is there too"))
+                entry.key.problem(
+                    .conflict, "\"\(entry.name)\" is another name of \"\(field.name)\", which is there too"))
             return
         }
         // A key without a value counts as absent, so that `dead_letter: null` says what it seems to say.

@@ -46,11 +46,13 @@ package struct FieldType<Value: Sendable>: Sendable {
     /// The same type, refusing values that `accepts` does not like, with the words for it.
     package func limited(_ range: String, _ accepts: @escaping @Sendable (Value) -> Bool) -> FieldType {
         let read = read
-        return FieldType(expectation, nested: nested, isSecret: isSecret, takesNull: takesNull, show: show) { node, context in
+        return FieldType(expectation, nested: nested, isSecret: isSecret, takesNull: takesNull, show: show) {
+            node, context in
             guard let value = read(node, &context) else { return nil }
             if accepts(value) { return value }
             context.report(
-                node.problem(.outOfRange, "\(context.pathText) takes \(range)\(isSecret ? "" : ", not \(node.kindInWords)")"))
+                node.problem(
+                    .outOfRange, "\(context.pathText) takes \(range)\(isSecret ? "" : ", not \(node.kindInWords)")"))
             return nil
         }
     }

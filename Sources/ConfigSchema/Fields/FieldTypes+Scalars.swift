@@ -22,7 +22,9 @@ extension FieldType where Value == Int {
 
 extension FieldType where Value == Limit<Int> {
     /// An integer or `infinity`; with `zeroMeansInfinity` 0 is another word for it.
-    package static func intOrInfinity(_ range: ClosedRange<Int> = 0...Int.max, zeroMeansInfinity: Bool = false) -> FieldType {
+    package static func intOrInfinity(_ range: ClosedRange<Int> = 0...Int.max, zeroMeansInfinity: Bool = false)
+        -> FieldType
+    {
         FieldType.scalar("an integer or infinity", show: showLimit) { text, scalar in
             if text == "infinity" { return .infinity }
             guard case .int(let value) = scalar, let number = Int(exactly: value) else { return nil }
@@ -72,7 +74,8 @@ extension FieldType where Value: RawRepresentable & CaseIterable, Value.RawValue
     package static var choice: FieldType {
         let words = Value.allCases.map(\.rawValue)
         let takesNull = Value(rawValue: "null") != nil
-        return FieldType("one of \(words.joined(separator: ", "))", takesNull: takesNull, show: { $0.rawValue }) { node, context in
+        return FieldType("one of \(words.joined(separator: ", "))", takesNull: takesNull, show: { $0.rawValue }) {
+            node, context in
             guard let text = node.text else {
                 context.reportWrongType(node, "one of \(words.joined(separator: ", "))")
                 return nil

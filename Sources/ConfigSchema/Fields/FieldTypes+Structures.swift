@@ -8,7 +8,8 @@ extension FieldType {
             let before = context.errorCount
             var values: [Element] = []
             for (index, item) in (node.items ?? [node]).enumerated() {
-                let value = node.items == nil
+                let value =
+                    node.items == nil
                     ? element.read(item, &context) : context.under("\(index + 1)") { element.read(item, &$0) }
                 if let value { values.append(value) }
             }
@@ -17,7 +18,8 @@ extension FieldType {
     }
 
     /// Free names, each with a value of one type, in file order.
-    package static func map<Element: Sendable>(_ element: FieldType<Element>) -> FieldType where Value == [Named<Element>] {
+    package static func map<Element: Sendable>(_ element: FieldType<Element>) -> FieldType
+    where Value == [Named<Element>] {
         FieldType(
             "a mapping of names to \(element.expectation)", nested: element.nested, isSecret: element.isSecret,
             show: { "{" + $0.map { "\($0.name): \(element.show($0.value))" }.joined(separator: ", ") + "}" }
@@ -39,7 +41,8 @@ extension FieldType {
     package static func either<First: Sendable, Second: Sendable>(
         _ first: FieldType<First>, whenKind kind: YAMLNode.Kind, or second: FieldType<Second>
     ) -> FieldType where Value == Either<First, Second> {
-        FieldType("\(first.expectation), or \(second.expectation)", nested: first.nested ?? second.nested) { node, context in
+        FieldType("\(first.expectation), or \(second.expectation)", nested: first.nested ?? second.nested) {
+            node, context in
             node.kind == kind
                 ? first.read(node, &context).map { .first($0) } : second.read(node, &context).map { .second($0) }
         }
@@ -89,14 +92,17 @@ package struct BindAddress: Sendable, Hashable, CustomStringConvertible {
         let host: Substring
         let port: Substring
         if text.hasPrefix("[") {
-            guard let close = text.firstIndex(of: "]"), text[text.index(after: close)...].hasPrefix(":") else { return nil }
+            guard let close = text.firstIndex(of: "]"), text[text.index(after: close)...].hasPrefix(":") else {
+                return nil
+            }
             host = text[text.index(after: text.startIndex)..<close]
             port = text[text.index(close, offsetBy: 2)...]
             guard host.contains(":"), host.allSatisfy({ $0.isHexDigit || ":.%".contains($0) }) else { return nil }
         } else if let colon = text.lastIndex(of: ":") {
             host = text[..<colon]
             port = text[text.index(after: colon)...]
-            guard !host.contains(":"), host.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-._".contains($0)) })
+            guard !host.contains(":"),
+                host.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-._".contains($0)) })
             else { return nil }
         } else {
             host = ""
@@ -110,6 +116,8 @@ package struct BindAddress: Sendable, Hashable, CustomStringConvertible {
 
 extension FieldType where Value == BindAddress {
     package static var bindAddress: FieldType {
-        .scalar("a port or an address such as 1883, \"127.0.0.1:1883\" or \"[::1]:1883\"") { text, _ in BindAddress(text) }
+        .scalar("a port or an address such as 1883, \"127.0.0.1:1883\" or \"[::1]:1883\"") { text, _ in
+            BindAddress(text)
+        }
     }
 }

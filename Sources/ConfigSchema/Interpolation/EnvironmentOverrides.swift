@@ -42,7 +42,8 @@ package enum EnvironmentOverrides {
         return node.kind == .scalar && node.style == .plain && node.text != text ? plain : node
     }
 
-    private static func set(_ node: inout YAMLNode, _ keys: ArraySlice<String>, _ value: YAMLNode, _ source: SourceFile) {
+    private static func set(_ node: inout YAMLNode, _ keys: ArraySlice<String>, _ value: YAMLNode, _ source: SourceFile)
+    {
         guard let name = keys.first else {
             node = value
             return

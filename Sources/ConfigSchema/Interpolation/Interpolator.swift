@@ -52,7 +52,8 @@ package struct Interpolator: Sendable {
 
     /// Appends `text` with its references replaced; `base` is the text's offset in the node's value.
     private func replace(
-        _ text: [UInt8], base: Int, depth: Int, _ node: YAMLNode, _ output: inout Output, _ problems: inout [ConfigProblem]
+        _ text: [UInt8], base: Int, depth: Int, _ node: YAMLNode, _ output: inout Output,
+        _ problems: inout [ConfigProblem]
     ) {
         var index = 0
         while index < text.count {
@@ -94,9 +95,13 @@ package struct Interpolator: Sendable {
         }
         guard end < text.count, let colon = text[start..<end].firstIndex(of: UInt8(ascii: ":")) else { return nil }
         let kind = text[start + 2..<colon]
-        guard !kind.isEmpty, kind.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) }) else { return nil }
+        guard !kind.isEmpty, kind.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) }) else {
+            return nil
+        }
         let body = text[colon + 1..<end]
-        let dash = body.indices.first { body[$0] == UInt8(ascii: ":") && $0 + 1 < end && body[$0 + 1] == UInt8(ascii: "-") }
+        let dash = body.indices.first {
+            body[$0] == UInt8(ascii: ":") && $0 + 1 < end && body[$0 + 1] == UInt8(ascii: "-")
+        }
         return Reference(
             kind: String(decoding: kind, as: UTF8.self), name: String(decoding: body[..<(dash ?? end)], as: UTF8.self),
             fallback: dash.map { $0 + 2..<end }, start: start, end: end + 1)
@@ -158,12 +163,14 @@ package struct Interpolator: Sendable {
         }
     }
 
-    private func warnIfMisspelt(_ reference: Reference, base: Int, _ node: YAMLNode, _ problems: inout [ConfigProblem]) {
+    private func warnIfMisspelt(_ reference: Reference, base: Int, _ node: YAMLNode, _ problems: inout [ConfigProblem])
+    {
         guard !Self.runTimeKinds.contains(reference.kind), !reference.name.hasPrefix("-"),
             let near = didYouMean(reference.kind, Self.kinds + Self.runTimeKinds)
         else { return }
         var problem = place(
-            reference, base, node, .oddReference, "${\(reference.kind):…} is plain text: \"\(reference.kind)\" is no kind of "
+            reference, base, node, .oddReference,
+            "${\(reference.kind):…} is plain text: \"\(reference.kind)\" is no kind of "
                 + "reference", "did you mean \"\(near)\"?")
         problem.severity = .warning
         problems.append(problem)

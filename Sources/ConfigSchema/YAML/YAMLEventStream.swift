@@ -52,7 +52,10 @@ final class YAMLEventStream {
         guard yaml_parser_parse(parser, &event) == 1 else { throw failure() }
         defer { yaml_event_delete(&event) }
         let data = event.data
-        func made(_ kind: YAMLEvent.Kind, _ anchor: UnsafeMutablePointer<UInt8>? = nil, _ tag: UnsafeMutablePointer<UInt8>? = nil)
+        func made(
+            _ kind: YAMLEvent.Kind, _ anchor: UnsafeMutablePointer<UInt8>? = nil,
+            _ tag: UnsafeMutablePointer<UInt8>? = nil
+        )
             -> YAMLEvent
         {
             YAMLEvent(

@@ -48,7 +48,8 @@ extension YAMLNode {
     /// Whether a number of YAML's core schema is one of JSON as it stands.
     private static func isJSONNumber(_ text: String) -> Bool {
         let digits = text.utf8.drop { $0 == UInt8(ascii: "-") }
-        guard let first = digits.first, (0x30...0x39).contains(first), digits.last.map({ (0x30...0x39).contains($0) }) == true
+        guard let first = digits.first, (0x30...0x39).contains(first),
+            digits.last.map({ (0x30...0x39).contains($0) }) == true
         else { return false }
         if first == 0x30, let second = digits.dropFirst().first, (0x30...0x39).contains(second) { return false }
         return !text.contains(".e") && !text.contains(".E")

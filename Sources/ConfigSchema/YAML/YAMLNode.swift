@@ -87,7 +87,8 @@ package struct YAMLNode: Sendable {
         showsSource: Bool = true
     ) -> ConfigProblem {
         ConfigProblem(
-            code, message, severity: severity, hint: hint, in: source, at: start, length: markedLength, showsSource: showsSource)
+            code, message, severity: severity, hint: hint, in: source, at: start, length: markedLength,
+            showsSource: showsSource)
     }
 }
 

@@ -178,7 +178,9 @@ package struct YAMLParser {
         return source.position(ofByte: offset)
     }
 
-    private func problem(_ code: ProblemCode, _ message: String, _ event: YAMLEvent, hint: String? = nil) -> ConfigProblem {
+    private func problem(_ code: ProblemCode, _ message: String, _ event: YAMLEvent, hint: String? = nil)
+        -> ConfigProblem
+    {
         ConfigProblem(code, message, hint: hint, in: source, at: source.position(ofScalar: event.start))
     }
 

@@ -73,7 +73,10 @@ extension YAMLSyntaxError {
         case "found unexpected document indicator":
             ("the quote that opens at \(opened) is not closed before the document ends", nil, false)
         case "did not find expected alphabetic or numeric character":
-            ("a name of letters, digits, \"-\" and \"_\" must follow \"&\" or \"*\"", "quote a value that begins so", false)
+            (
+                "a name of letters, digits, \"-\" and \"_\" must follow \"&\" or \"*\"", "quote a value that begins so",
+                false
+            )
         case "did not find expected comment or line break":
             ("only a comment may follow \"|\" or \">\" on its line", nil, false)
         default:

@@ -11,7 +11,8 @@ enum YAMLText {
                     index += 1
                     continue
                 }
-                return problem(source, index, "the control character 0x\(hex(byte)) is not allowed", "write it as an escape")
+                return problem(
+                    source, index, "the control character 0x\(hex(byte)) is not allowed", "write it as an escape")
             }
             guard let scalar = scalar(bytes, index) else {
                 let looksLike16 = index == 0 && (bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]))
@@ -56,9 +57,12 @@ enum YAMLText {
         return (value, length)
     }
 
-    private static func problem(_ source: SourceFile, _ offset: Int, _ message: String, _ hint: String) -> ConfigProblem {
+    private static func problem(_ source: SourceFile, _ offset: Int, _ message: String, _ hint: String) -> ConfigProblem
+    {
         ConfigProblem(.encoding, message, hint: hint, in: source, at: source.position(ofByte: offset))
     }
 
-    private static func hex(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true) }
+    private static func hex(_ byte: UInt8) -> String {
+        (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+    }
 }

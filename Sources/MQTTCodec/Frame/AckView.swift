@@ -14,15 +14,20 @@ package struct AckView {
     }
 
     @inlinable @inline(__always)
-    package static func parse(body: Bytes, type: PacketType, version: ProtocolVersion) throws(ProtocolViolation) -> AckView {
+    package static func parse(body: Bytes, type: PacketType, version: ProtocolVersion) throws(ProtocolViolation)
+        -> AckView
+    {
         guard body.count == 2 else { return try parseLong(body, type: type, version: version) }
         var reader = FieldReader(body)
         return AckView(
-            packetIdentifier: try reader.packetIdentifier(), reasonCode: .success, properties: Bytes(start: nil, count: 0))
+            packetIdentifier: try reader.packetIdentifier(), reasonCode: .success,
+            properties: Bytes(start: nil, count: 0))
     }
 
     @inline(never)
-    package static func parseLong(_ body: Bytes, type: PacketType, version: ProtocolVersion) throws(ProtocolViolation) -> AckView {
+    package static func parseLong(_ body: Bytes, type: PacketType, version: ProtocolVersion) throws(ProtocolViolation)
+        -> AckView
+    {
         var reader = FieldReader(body)
         let identifier = try reader.packetIdentifier()
         guard version == .v5 else {
@@ -47,7 +52,8 @@ package enum AckEncoder {
     /// Appends PUBACK, PUBREC, PUBREL or PUBCOMP; the short form when all is well or the version knows no other.
     @inlinable @inline(__always)
     package static func append(
-        _ type: PacketType, packetIdentifier: UInt16, reason: ReasonCode, version: ProtocolVersion, to output: OutputBuffer
+        _ type: PacketType, packetIdentifier: UInt16, reason: ReasonCode, version: ProtocolVersion,
+        to output: OutputBuffer
     ) {
         let isShort = reason.rawValue == 0 || version != .v5
         output.append(type.rawValue << 4 | (type == .pubrel ? 2 : 0))

@@ -40,7 +40,9 @@ package struct FieldReader {
             let byte = try byte()
             value |= Int(byte & 0x7F) << shift
             if byte < 0x80 {
-                if byte == 0, shift > 0 { throw .malformed("MQTT-1.5.5-1", "A variable byte integer is not in its shortest form.") }
+                if byte == 0, shift > 0 {
+                    throw .malformed("MQTT-1.5.5-1", "A variable byte integer is not in its shortest form.")
+                }
                 return value
             }
             shift += 7

@@ -37,7 +37,9 @@ package struct FrameHeader: Equatable, Sendable {
     }
 
     @inline(never)
-    package static func readLong(_ bytes: Bytes, type: PacketType, flags: UInt8) throws(ProtocolViolation) -> FrameHeader? {
+    package static func readLong(_ bytes: Bytes, type: PacketType, flags: UInt8) throws(ProtocolViolation)
+        -> FrameHeader?
+    {
         var value = 0
         var shift = 0
         for position in 1..<5 {
@@ -54,7 +56,8 @@ package struct FrameHeader: Equatable, Sendable {
 
     /// The type of a first byte whose flags are what that type demands.
     @inline(__always)
-    package static func checkedType(_ first: UInt8, _ version: ProtocolVersion) throws(ProtocolViolation) -> PacketType {
+    package static func checkedType(_ first: UInt8, _ version: ProtocolVersion) throws(ProtocolViolation) -> PacketType
+    {
         guard let type = PacketType(rawValue: first >> 4) else {
             throw .malformed("MQTT-2.1.2-1", "Packet type 0 is reserved.")
         }
@@ -62,7 +65,9 @@ package struct FrameHeader: Equatable, Sendable {
         switch type {
         case .publish: return type
         case .pubrel, .subscribe, .unsubscribe:
-            if flags != 2, flags != 10 || version != .v31 { throw .malformed("MQTT-2.1.3-1", "Reserved flags of the fixed header are wrong.") }
+            if flags != 2, flags != 10 || version != .v31 {
+                throw .malformed("MQTT-2.1.3-1", "Reserved flags of the fixed header are wrong.")
+            }
         default:
             if flags != 0 { throw .malformed("MQTT-2.1.3-1", "Reserved flags of the fixed header are wrong.") }
         }

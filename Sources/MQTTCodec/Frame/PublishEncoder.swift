@@ -46,7 +46,9 @@ package struct PublishEncoder {
             properties = forwardedProperties.count
             if messageExpiryInterval != nil { properties += 5 }
             if topicAlias != 0 { properties += 3 }
-            if subscriptionIdentifier != 0 { properties += 1 + FrameHeader.size(ofVariable: Int(subscriptionIdentifier)) }
+            if subscriptionIdentifier != 0 {
+                properties += 1 + FrameHeader.size(ofVariable: Int(subscriptionIdentifier))
+            }
             if let otherSubscriptionIdentifiers {
                 for other in otherSubscriptionIdentifiers { properties += 1 + FrameHeader.size(ofVariable: Int(other)) }
             }

@@ -76,7 +76,8 @@ package struct PublishView {
         }
         let payload = Bytes(rebasing: body[reader.position...])
         return PublishView(
-            flags: flags, qos: qos, topic: topic, packetIdentifier: identifier, properties: properties, payload: payload,
+            flags: flags, qos: qos, topic: topic, packetIdentifier: identifier, properties: properties,
+            payload: payload,
             scan: scan)
     }
 
@@ -84,7 +85,9 @@ package struct PublishView {
     @inline(never)
     package static func isText(_ payload: Bytes) -> Bool {
         if UTF8Text.isValid(payload) { return true }
-        return payload.split(separator: 0, omittingEmptySubsequences: false).allSatisfy { UTF8Text.isValid(Bytes(rebasing: $0)) }
+        return payload.split(separator: 0, omittingEmptySubsequences: false).allSatisfy {
+            UTF8Text.isValid(Bytes(rebasing: $0))
+        }
     }
 
     /// UTF-8, no wildcard, no U+0000. [MQTT-3.3.2-1] [MQTT-3.3.2-2]
@@ -143,7 +146,8 @@ package struct PublishView {
     }
 
     private static func isForwarded(_ identifier: UInt8) -> Bool {
-        identifier != PropertyIdentifier.topicAlias.rawValue && identifier != PropertyIdentifier.subscriptionIdentifier.rawValue
+        identifier != PropertyIdentifier.topicAlias.rawValue
+            && identifier != PropertyIdentifier.subscriptionIdentifier.rawValue
             && identifier != PropertyIdentifier.messageExpiryInterval.rawValue
     }
 
@@ -163,7 +167,9 @@ package struct PublishView {
             case .topicAlias: size = 3
             case .contentType, .responseTopic, .correlationData: size = length(at: position + 1).map { 1 + $0 }
             case .userProperty:
-                if let name = length(at: position + 1), let value = length(at: position + 1 + name) { size = 1 + name + value }
+                if let name = length(at: position + 1), let value = length(at: position + 1 + name) {
+                    size = 1 + name + value
+                }
             case .subscriptionIdentifier:
                 var end = position + 1
                 while end < properties.count, properties[end] >= 0x80 { end += 1 }

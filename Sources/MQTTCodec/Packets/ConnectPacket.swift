@@ -9,7 +9,10 @@ package struct WillMessage: Equatable, Sendable {
     package var retain: Bool
     package var properties: Properties
 
-    package init(topic: String, payload: [UInt8], qos: QoS = .atMostOnce, retain: Bool = false, properties: Properties = Properties()) {
+    package init(
+        topic: String, payload: [UInt8], qos: QoS = .atMostOnce, retain: Bool = false,
+        properties: Properties = Properties()
+    ) {
         self.topic = topic
         self.payload = payload
         self.qos = qos
@@ -32,7 +35,8 @@ package struct ConnectPacket: Equatable, Sendable {
     package var properties: Properties
 
     package init(
-        version: ProtocolVersion, clientID: String, cleanStart: Bool = true, keepAlive: UInt16 = 60, username: String? = nil,
+        version: ProtocolVersion, clientID: String, cleanStart: Bool = true, keepAlive: UInt16 = 60,
+        username: String? = nil,
         password: [UInt8]? = nil, will: WillMessage? = nil, properties: Properties = Properties()
     ) {
         self.version = version
@@ -63,7 +67,8 @@ extension ConnectPacket {
     private static func version(_ reader: inout FieldReader) throws(ProtocolViolation) -> ProtocolVersion {
         let name = try reader.text()
         guard name == "MQTT" || name == "MQIsdp" else {
-            throw ProtocolViolation(.unsupportedProtocolVersion, clause: "MQTT-3.1.2-1", "The protocol's name is \"\(name)\".")
+            throw ProtocolViolation(
+                .unsupportedProtocolVersion, clause: "MQTT-3.1.2-1", "The protocol's name is \"\(name)\".")
         }
         let level = try reader.byte()
         guard let version = ProtocolVersion(rawValue: level), version.protocolName == name else {
@@ -74,16 +79,23 @@ extension ConnectPacket {
         return version
     }
 
-    private static func fields(_ reader: inout FieldReader, version: ProtocolVersion) throws(ProtocolViolation) -> ConnectPacket {
+    private static func fields(_ reader: inout FieldReader, version: ProtocolVersion) throws(ProtocolViolation)
+        -> ConnectPacket
+    {
         let flags = try reader.byte()
         if flags & 1 != 0 { throw .malformed("MQTT-3.1.2-3", "The reserved flag of CONNECT is set.") }
         let hasWill = flags & 4 != 0
-        guard let willQoS = QoS(rawValue: flags >> 3 & 3) else { throw .malformed("MQTT-3.1.2-12", "The will has QoS 3.") }
-        if !hasWill, flags & 0x38 != 0 { throw .malformed("MQTT-3.1.2-11", "There are flags of a will and there is no will.") }
+        guard let willQoS = QoS(rawValue: flags >> 3 & 3) else {
+            throw .malformed("MQTT-3.1.2-12", "The will has QoS 3.")
+        }
+        if !hasWill, flags & 0x38 != 0 {
+            throw .malformed("MQTT-3.1.2-11", "There are flags of a will and there is no will.")
+        }
         if version != .v5, flags & 0x40 != 0, flags & 0x80 == 0 {
             throw .malformed("MQTT3-3.1.2-22", "A password came without a user name.")
         }
-        var packet = ConnectPacket(version: version, clientID: "", cleanStart: flags & 2 != 0, keepAlive: try reader.uint16())
+        var packet = ConnectPacket(
+            version: version, clientID: "", cleanStart: flags & 2 != 0, keepAlive: try reader.uint16())
         if version == .v5 { packet.properties = try Properties.decode(&reader, set: .connect, from: .client) }
         packet.clientID = try reader.text()
         if hasWill {
@@ -156,7 +168,9 @@ package struct ConnackPacket: Equatable, Sendable {
         if flags > 1 { throw .malformed("MQTT-3.2.2-1", "Reserved flags of CONNACK are set.") }
         self.init(sessionPresent: flags == 1, reason: ReasonCode(rawValue: try reader.byte()))
         if version == .v5 {
-            guard reason.isValid(for: .connack) else { throw .error("MQTT-3.2.2-8", "\(reason) is no code of CONNACK.") }
+            guard reason.isValid(for: .connack) else {
+                throw .error("MQTT-3.2.2-8", "\(reason) is no code of CONNACK.")
+            }
             properties = try Properties.decode(&reader, set: .connack, from: .server)
         }
         try reader.end()

@@ -56,7 +56,9 @@ package struct AuthPacket: Equatable, Sendable {
         guard body.count > 0 else { return }
         var reader = FieldReader(body)
         reason = ReasonCode(rawValue: try reader.byte())
-        guard reason.isValid(for: .auth) else { throw .error("MQTT-3.15.2-1", "\(reason.rawValue) is no code of AUTH.") }
+        guard reason.isValid(for: .auth) else {
+            throw .error("MQTT-3.15.2-1", "\(reason.rawValue) is no code of AUTH.")
+        }
         if reader.remaining > 0 { properties = try Properties.decode(&reader, set: .auth, from: peer) }
         try reader.end()
     }

@@ -18,7 +18,9 @@ package struct SubscriptionOptions: Equatable, Sendable {
     }
 
     init(_ byte: UInt8, version: ProtocolVersion) throws(ProtocolViolation) {
-        guard let qos = QoS(rawValue: byte & 3) else { throw .malformed("MQTT-3.8.3-4", "A subscription asks for QoS 3.") }
+        guard let qos = QoS(rawValue: byte & 3) else {
+            throw .malformed("MQTT-3.8.3-4", "A subscription asks for QoS 3.")
+        }
         guard version == .v5 else {
             if byte & 0xFC != 0 { throw .malformed("MQTT3-3.8.3-4", "Reserved bits of a requested QoS are set.") }
             self.init(qos: qos)
@@ -196,7 +198,9 @@ package struct UnsubackPacket: Equatable, Sendable {
         properties = try Properties.decode(&reader, set: .unsuback, from: .server)
         while reader.remaining > 0 {
             let reason = ReasonCode(rawValue: try reader.byte())
-            guard reason.isValid(for: .unsuback) else { throw .malformed("MQTT-3.11.3-2", "\(reason) is no code of UNSUBACK.") }
+            guard reason.isValid(for: .unsuback) else {
+                throw .malformed("MQTT-3.11.3-2", "\(reason) is no code of UNSUBACK.")
+            }
             reasons.append(reason)
         }
     }

@@ -59,7 +59,9 @@ extension Properties {
     }
 
     /// - Parameter bytes: the properties without their length.
-    package static func decode(_ bytes: Bytes, set: PropertySet, from peer: Peer) throws(ProtocolViolation) -> Properties {
+    package static func decode(_ bytes: Bytes, set: PropertySet, from peer: Peer) throws(ProtocolViolation)
+        -> Properties
+    {
         var properties = Properties()
         var reader = FieldReader(bytes)
         var seen: UInt64 = 0
@@ -73,7 +75,9 @@ extension Properties {
         return properties
     }
 
-    static func decode(_ reader: inout FieldReader, set: PropertySet, from peer: Peer) throws(ProtocolViolation) -> Properties {
+    static func decode(_ reader: inout FieldReader, set: PropertySet, from peer: Peer) throws(ProtocolViolation)
+        -> Properties
+    {
         let length = try reader.variable()
         return try decode(try reader.take(length), set: set, from: peer)
     }
@@ -87,17 +91,22 @@ extension Properties {
             throw .malformed("MQTT-2.2.2-2", "\(number) is no property.")
         }
         let bit: UInt64 = 1 << UInt64(number)
-        guard set.mask & bit != 0 else { throw .error("MQTT-2.2.2-2", "The property \(identifier) is not allowed here.") }
+        guard set.mask & bit != 0 else {
+            throw .error("MQTT-2.2.2-2", "The property \(identifier) is not allowed here.")
+        }
         if identifier == .subscriptionIdentifier, set == .publish, peer == .client {
             throw .error("MQTT-3.3.4-6", "A client's PUBLISH has a Subscription Identifier.")
         }
         let mayRepeat = identifier == .userProperty || identifier == .subscriptionIdentifier && set == .publish
-        guard mayRepeat || seen & bit == 0 else { throw .error("MQTT-2.2.2-3", "The property \(identifier) came twice.") }
+        guard mayRepeat || seen & bit == 0 else {
+            throw .error("MQTT-2.2.2-3", "The property \(identifier) came twice.")
+        }
         seen |= bit
         return identifier
     }
 
-    private mutating func read(_ identifier: PropertyIdentifier, _ reader: inout FieldReader) throws(ProtocolViolation) {
+    private mutating func read(_ identifier: PropertyIdentifier, _ reader: inout FieldReader) throws(ProtocolViolation)
+    {
         switch identifier {
         case .payloadFormatIndicator: payloadFormatIndicator = try Self.flag(&reader) ? 1 : 0
         case .messageExpiryInterval: messageExpiryInterval = try reader.uint32()
@@ -138,7 +147,9 @@ extension Properties {
         }
     }
 
-    private static func notZero<T: FixedWidthInteger>(_ value: T, _ identifier: PropertyIdentifier) throws(ProtocolViolation) -> T {
+    private static func notZero<T: FixedWidthInteger>(_ value: T, _ identifier: PropertyIdentifier)
+        throws(ProtocolViolation) -> T
+    {
         if value == 0 { throw .error("MQTT5 §3.1.2.11", "The property \(identifier) is zero.") }
         return value
     }

@@ -5,13 +5,17 @@ import Glibc
 package enum AdminClient {
     /// - Returns: the command's text and data.
     /// - Throws: ``AdminError``, `unreachable` when no node answers at that path.
-    package static func run(path: String, command: String, arguments: [String]) throws(AdminError) -> (text: String, data: JSONValue) {
+    package static func run(path: String, command: String, arguments: [String]) throws(AdminError) -> (
+        text: String, data: JSONValue
+    ) {
         let request = JSONValue.object([
             "command": .string(command), "arguments": .array(arguments.map { .string($0) }),
         ])
         let line = try exchange(path: path, request.encoded + Data("\n".utf8))
         let answer: JSONValue
-        do { answer = try JSONValue(decoding: line) } catch { throw .failed("the node's answer can't be read: \(error)") }
+        do { answer = try JSONValue(decoding: line) } catch {
+            throw .failed("the node's answer can't be read: \(error)")
+        }
         if let error = answer["error"]?.string { throw self.error(code: answer["code"]?.integer ?? 1, error) }
         return (answer["text"]?.string ?? "", answer["data"] ?? .null)
     }
@@ -31,7 +35,9 @@ package enum AdminClient {
         defer { close(descriptor) }
         var sent = 0
         while sent < request.count {
-            let count = request.withUnsafeBytes { send(descriptor, $0.baseAddress.map { $0 + sent }, $0.count - sent, Int32(MSG_NOSIGNAL)) }
+            let count = request.withUnsafeBytes {
+                send(descriptor, $0.baseAddress.map { $0 + sent }, $0.count - sent, Int32(MSG_NOSIGNAL))
+            }
             guard count > 0 else { throw .unreachable("the node closed the connection") }
             sent += count
         }
@@ -46,12 +52,19 @@ package enum AdminClient {
     }
 
     private static func connect(_ path: String) throws(AdminError) -> Int32 {
+        let result = AdminServer.withShortPath(path) { short in
+            Result { () throws(AdminError) in try connect(path, by: short) }
+        }
+        return try result.get()
+    }
+
+    private static func connect(_ path: String, by short: String) throws(AdminError) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
-        guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
+        guard short.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
             throw .usage("the path of the admin socket is too long: \(path)")
         }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: short.utf8) }
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw .failed("socket: \(String(cString: strerror(errno)))") }
         var timeout = timeval(tv_sec: 10, tv_usec: 0)

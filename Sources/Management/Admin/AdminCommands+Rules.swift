@@ -7,7 +7,8 @@ extension AdminCommands {
         return Result(
             text: rules.isEmpty
                 ? "No rules.\n"
-                : rules.map { "Rule{id=\($0.id), name=\($0.name), enabled=\($0.isEnabled), descr=\($0.description)}\n" }.joined(),
+                : rules.map { "Rule{id=\($0.id), name=\($0.name), enabled=\($0.isEnabled), descr=\($0.description)}\n" }
+                    .joined(),
             data: .array(rules.map { data($0) }))
     }
 
@@ -22,7 +23,8 @@ extension AdminCommands {
         text += "Metrics:\n" + metrics(rule).map { "  \(padded($0.name, 24)): \($0.value)\n" }.joined()
         text += "Actions:\n"
         for action in rule.actions {
-            text += "- Name: \(action.name)\n  success: \(action.success), failed: \(action.failed), dropped: \(action.dropped), "
+            text +=
+                "- Name: \(action.name)\n  success: \(action.success), failed: \(action.failed), dropped: \(action.dropped), "
                 + "queued: \(action.queued)\n"
         }
         return Result(text: text, data: data(rule))
@@ -43,12 +45,14 @@ extension AdminCommands {
             "id": .string(rule.id), "name": .string(rule.name), "description": .string(rule.description),
             "enable": .boolean(rule.isEnabled), "sql": .string(rule.sql), "origin": .string(rule.origin),
             "metrics": .object(Dictionary(uniqueKeysWithValues: metrics(rule).map { ($0.name, .integer($0.value)) })),
-            "actions": .array(rule.actions.map { action in
-                .object([
-                    "name": .string(action.name), "success": .integer(action.success), "failed": .integer(action.failed),
-                    "dropped": .integer(action.dropped), "queued": .integer(action.queued),
-                ])
-            }),
+            "actions": .array(
+                rule.actions.map { action in
+                    .object([
+                        "name": .string(action.name), "success": .integer(action.success),
+                        "failed": .integer(action.failed),
+                        "dropped": .integer(action.dropped), "queued": .integer(action.queued),
+                    ])
+                }),
         ])
     }
 
@@ -56,15 +60,18 @@ extension AdminCommands {
         let report = rules.load()
         guard report.isInForce else {
             let reasons = report.problems.map(\.headline) + report.failedTests
-            throw .failed("the rule files were refused, the rules before stay in force:\n" + reasons.joined(separator: "\n"))
+            throw .failed(
+                "the rule files were refused, the rules before stay in force:\n" + reasons.joined(separator: "\n"))
         }
-        let text = "Rules of generation \(report.generation) are in force: \(report.added.count) added, "
+        let text =
+            "Rules of generation \(report.generation) are in force: \(report.added.count) added, "
             + "\(report.changed.count) changed, \(report.removed.count) removed.\n"
         return Result(
             text: text,
             data: .object([
                 "generation": .integer(report.generation), "added": .array(report.added.map { .string($0) }),
-                "changed": .array(report.changed.map { .string($0) }), "removed": .array(report.removed.map { .string($0) }),
+                "changed": .array(report.changed.map { .string($0) }),
+                "removed": .array(report.removed.map { .string($0) }),
             ]))
     }
 
@@ -101,15 +108,17 @@ extension AdminCommands {
         return .object([
             "id": .string("\(sink.type):\(sink.name)"), "type": .string(sink.type), "name": .string(sink.name),
             "status": .string(sink.state.name), "status_reason": reason,
-            "metrics": .object(Dictionary(uniqueKeysWithValues: sink.counters.named.map { ($0.name, .integer($0.value)) })),
+            "metrics": .object(
+                Dictionary(uniqueKeysWithValues: sink.counters.named.map { ($0.name, .integer($0.value)) })),
             "buffered_bytes": .integer(sink.bufferedBytes), "last_error": sink.lastError.map { .string($0) } ?? .null,
-            "rules": .array(sink.rules.map { rule in
-                .object([
-                    "id": .string(rule.ruleID),
-                    "metrics": .object(
-                        Dictionary(uniqueKeysWithValues: rule.counters.named.map { ($0.name, .integer($0.value)) })),
-                ])
-            }),
+            "rules": .array(
+                sink.rules.map { rule in
+                    .object([
+                        "id": .string(rule.ruleID),
+                        "metrics": .object(
+                            Dictionary(uniqueKeysWithValues: rule.counters.named.map { ($0.name, .integer($0.value)) })),
+                    ])
+                }),
         ])
     }
 }

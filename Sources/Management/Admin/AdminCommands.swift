@@ -24,26 +24,43 @@ package struct AdminCommands: Sendable {
     }
 
     package static let all: [Command] = [
-        Command(name: "status", arguments: "", summary: "Show whether the node runs") { c, _ throws(AdminError) in c.status() },
-        Command(name: "broker", arguments: "", summary: "Show version, time and uptime") { c, _ throws(AdminError) in c.broker() },
-        Command(name: "broker stats", arguments: "", summary: "Show gauges") { c, _ throws(AdminError) in c.figures(c.node.statistics) },
-        Command(name: "broker metrics", arguments: "", summary: "Show counters") { c, _ throws(AdminError) in c.figures(c.node.metrics) },
-        Command(name: "listeners", arguments: "", summary: "List listeners") { c, _ throws(AdminError) in c.listeners() },
-        Command(name: "clients list", arguments: "", summary: "List clients") { c, _ throws(AdminError) in c.clients() },
+        Command(name: "status", arguments: "", summary: "Show whether the node runs") { c, _ throws(AdminError) in
+            c.status()
+        },
+        Command(name: "broker", arguments: "", summary: "Show version, time and uptime") { c, _ throws(AdminError) in
+            c.broker()
+        },
+        Command(name: "broker stats", arguments: "", summary: "Show gauges") { c, _ throws(AdminError) in
+            c.figures(c.node.statistics)
+        },
+        Command(name: "broker metrics", arguments: "", summary: "Show counters") { c, _ throws(AdminError) in
+            c.figures(c.node.metrics)
+        },
+        Command(name: "listeners", arguments: "", summary: "List listeners") { c, _ throws(AdminError) in c.listeners()
+        },
+        Command(name: "clients list", arguments: "", summary: "List clients") { c, _ throws(AdminError) in c.clients()
+        },
         Command(name: "clients show", arguments: "<ClientId>", summary: "Show a client") { c, a throws(AdminError) in
             try c.client(try Self.one(a, "clients show <ClientId>"))
         },
-        Command(name: "clients kick", arguments: "<ClientId>", summary: "End a client's connection and session") { c, a throws(AdminError) in
+        Command(name: "clients kick", arguments: "<ClientId>", summary: "End a client's connection and session") {
+            c, a throws(AdminError) in
             try c.kick(try Self.one(a, "clients kick <ClientId>"))
         },
-        Command(name: "subscriptions list", arguments: "", summary: "List subscriptions") { c, _ throws(AdminError) in c.subscriptions() },
+        Command(name: "subscriptions list", arguments: "", summary: "List subscriptions") { c, _ throws(AdminError) in
+            c.subscriptions()
+        },
         Command(name: "rules list", arguments: "", summary: "List rules") { c, _ throws(AdminError) in c.ruleList() },
-        Command(name: "rules show", arguments: "<RuleID>", summary: "Show a rule and its counters") { c, a throws(AdminError) in
+        Command(name: "rules show", arguments: "<RuleID>", summary: "Show a rule and its counters") {
+            c, a throws(AdminError) in
             try c.rule(try Self.one(a, "rules show <RuleID>"))
         },
-        Command(name: "rules reload", arguments: "", summary: "Read the rule files again") { c, _ throws(AdminError) in try c.reload() },
+        Command(name: "rules reload", arguments: "", summary: "Read the rule files again") { c, _ throws(AdminError) in
+            try c.reload()
+        },
         Command(name: "sinks list", arguments: "", summary: "List sinks") { c, _ throws(AdminError) in c.sinkList() },
-        Command(name: "sinks show", arguments: "<type:name>", summary: "Show a sink and its counters") { c, a throws(AdminError) in
+        Command(name: "sinks show", arguments: "<type:name>", summary: "Show a sink and its counters") {
+            c, a throws(AdminError) in
             try c.sink(try Self.one(a, "sinks show <type:name>"))
         },
     ]
@@ -65,7 +82,9 @@ package struct AdminCommands: Sendable {
     private func status() -> Result {
         let rules = self.rules.summary
         var text = "Node '\(node.name)' \(node.version) is started\n"
-        if let failure = rules.lastFailure { text += "The last rule files were refused, the ones before are in force: \(failure)\n" }
+        if let failure = rules.lastFailure {
+            text += "The last rule files were refused, the ones before are in force: \(failure)\n"
+        }
         return Result(
             text: text,
             data: .object([
@@ -103,14 +122,15 @@ package struct AdminCommands: Sendable {
         }.joined()
         return Result(
             text: text,
-            data: .array(listeners.map { listener in
-                .object([
-                    "id": .string(listener.id), "listen_on": .string(listener.address), "running": .boolean(true),
-                    "current_conn": .integer(listener.current),
-                    "max_conns": listener.max == .max ? .string("infinity") : .integer(listener.max),
-                    "refused": .integer(listener.refused),
-                ])
-            }))
+            data: .array(
+                listeners.map { listener in
+                    .object([
+                        "id": .string(listener.id), "listen_on": .string(listener.address), "running": .boolean(true),
+                        "current_conn": .integer(listener.current),
+                        "max_conns": listener.max == .max ? .string("infinity") : .integer(listener.max),
+                        "refused": .integer(listener.refused),
+                    ])
+                }))
     }
 
     // MARK: Clients
@@ -139,19 +159,28 @@ package struct AdminCommands: Sendable {
         }
         return Result(
             text: lines.isEmpty ? "No subscriptions.\n" : lines.joined(),
-            data: .array(clients.flatMap { client in
-                client.subscriptions.map {
-                    .object(["clientid": .string(client.clientID), "topic": .string($0.filter), "qos": .integer($0.qos)])
-                }
-            }))
+            data: .array(
+                clients.flatMap { client in
+                    client.subscriptions.map {
+                        .object([
+                            "clientid": .string(client.clientID), "topic": .string($0.filter), "qos": .integer($0.qos),
+                        ])
+                    }
+                }))
     }
 
     private func line(_ client: ClientStatus) -> String {
         var fields = [client.clientID, "username=\(client.username ?? "undefined")", "peername=\(client.peerName)"]
         fields += ["clean_start=\(client.cleanStart)", "keepalive=\(client.keepAlive)"]
-        fields += ["session_expiry_interval=\(client.sessionExpiryInterval)", "subscriptions=\(client.subscriptions.count)"]
-        fields += ["inflight=\(client.inflight)", "mqueue_len=\(client.queued)", "awaiting_rel=\(client.awaitingRelease)"]
-        fields += ["delivered_msgs=\(client.delivered)", "enqueued_msgs=\(client.enqueued)", "dropped_msgs=\(client.dropped)"]
+        fields += [
+            "session_expiry_interval=\(client.sessionExpiryInterval)", "subscriptions=\(client.subscriptions.count)",
+        ]
+        fields += [
+            "inflight=\(client.inflight)", "mqueue_len=\(client.queued)", "awaiting_rel=\(client.awaitingRelease)",
+        ]
+        fields += [
+            "delivered_msgs=\(client.delivered)", "enqueued_msgs=\(client.enqueued)", "dropped_msgs=\(client.dropped)",
+        ]
         fields += ["connected=\(client.isConnected)", "created_at=\(client.createdAt)"]
         if let connectedAt = client.connectedAt { fields.append("connected_at=\(connectedAt)") }
         return "Client(\(fields.joined(separator: ", ")))\n"
@@ -172,5 +201,7 @@ package struct AdminCommands: Sendable {
         ])
     }
 
-    func padded(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }
+    func padded(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
 }

@@ -23,18 +23,30 @@ package final class AdminServer: Sendable {
     /// The socket's place in a data directory.
     package static func path(dataDirectory: String) -> String { dataDirectory + "/sluice.sock" }
 
+    /// Calls `body` with a path of the same socket that is short enough for an address: a long one goes by the
+    /// directory's descriptor, which is open during the call.
+    static func withShortPath<R>(_ path: String, _ body: (String) throws -> R) rethrows -> R {
+        guard path.utf8.count > 100, let slash = path.lastIndex(of: "/") else { return try body(path) }
+        let directory = open(String(path[..<slash]), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { return try body(path) }
+        defer { close(directory) }
+        return try body("/proc/self/fd/\(directory)\(path[slash...])")
+    }
+
     package func start() throws {
         let commands = commands
         let old = umask(0o177)
         defer { umask(old) }
-        _ = try ServerBootstrap(group: group)
+        let bootstrap = ServerBootstrap(group: group)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(LineDecoder()))
                     try channel.pipeline.syncOperations.addHandler(AdminHandler(commands: commands))
                 }
             }
-            .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).wait()
+        _ = try Self.withShortPath(path) { short in
+            try bootstrap.bind(unixDomainSocketPath: short, cleanupExistingSocketFile: true).wait()
+        }
     }
 
     package func stop() {
@@ -51,7 +63,8 @@ private struct LineDecoder: ByteToMessageDecoder {
     private static let limit = 64 * 1024
 
     mutating func decode(context: ChannelHandlerContext, buffer: inout ByteBuffer) throws -> DecodingState {
-        guard let length = buffer.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map({ $0 - buffer.readerIndex }) else {
+        guard let length = buffer.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map({ $0 - buffer.readerIndex })
+        else {
             if buffer.readableBytes > Self.limit { throw AdminError.usage("the request is longer than 64 KB") }
             return .needMoreData
         }
@@ -88,7 +101,8 @@ private final class AdminHandler: ChannelInboundHandler {
             let result = try commands.run(request.command, request.arguments ?? [])
             return JSONValue.object(["text": .string(result.text), "data": result.data]).encoded
         } catch let error as AdminError {
-            return JSONValue.object(["error": .string(error.description), "code": .integer(Int(error.exitCode))]).encoded
+            return JSONValue.object(["error": .string(error.description), "code": .integer(Int(error.exitCode))])
+                .encoded
         } catch {
             return JSONValue.object(["error": .string("not a request: \(error)"), "code": .integer(2)]).encoded
         }

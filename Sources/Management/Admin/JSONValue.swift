@@ -15,7 +15,8 @@ package indirect enum JSONValue: Sendable, Equatable {
 
     package func encoded(pretty: Bool) -> Data {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = pretty ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
+        encoder.outputFormatting =
+            pretty ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
         // Only a number that is not finite could fail, and there is none here.
         do { return try encoder.encode(self) } catch { return Data("null".utf8) }
     }

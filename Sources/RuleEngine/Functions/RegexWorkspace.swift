@@ -57,7 +57,8 @@ final class RegexWorkspace {
         guard let matchData else { throw .memoryLimit }
         // Empty text may have no address.
         let base = subject.baseAddress ?? UnsafeRawPointer(emptySubject)
-        let result = pcre2_match_8(pattern.code, base.assumingMemoryBound(to: UInt8.self),
+        let result = pcre2_match_8(
+            pattern.code, base.assumingMemoryBound(to: UInt8.self),
             subject.count, start, options, matchData, context)
         if result > 0 { return Int(result) }
         switch result {

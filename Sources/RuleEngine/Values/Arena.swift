@@ -70,7 +70,9 @@ package final class Arena {
 }
 
 extension Arena {
-    package func allocate<T: BitwiseCopyable>(_ type: T.Type, count: Int) throws(EvaluationError) -> UnsafeMutableBufferPointer<T> {
+    package func allocate<T: BitwiseCopyable>(_ type: T.Type, count: Int) throws(EvaluationError)
+        -> UnsafeMutableBufferPointer<T>
+    {
         let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<T>.stride)
         guard !overflow else { throw .memoryLimit }
         let start = try allocate(byteCount: bytes, alignment: MemoryLayout<T>.alignment)

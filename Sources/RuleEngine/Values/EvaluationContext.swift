@@ -84,7 +84,9 @@ package struct Column: Hashable, Sendable {
     package var name: String { Self.table.withLock { $0.names[id].text } }
     /// The name in memory that stays.
     package var nameBytes: Bytes {
-        Bytes(start: UnsafeRawPointer(bitPattern: Self.table.withLock { UInt(bitPattern: $0.names[id].bytes.baseAddress) }),
+        Bytes(
+            start: UnsafeRawPointer(
+                bitPattern: Self.table.withLock { UInt(bitPattern: $0.names[id].bytes.baseAddress) }),
             count: Self.table.withLock { $0.names[id].bytes.count })
     }
 }

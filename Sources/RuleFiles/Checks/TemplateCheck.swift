@@ -29,7 +29,8 @@ enum TemplateCheck {
                 action.values.node(DeliveryFields.orderKey),
             ].compactMap { $0 }
         case "file":
-            return [action.values.node(FileActionFields.path), action.values.node(FileActionFields.template)].compactMap { $0 }
+            return [action.values.node(FileActionFields.path), action.values.node(FileActionFields.template)].compactMap
+            { $0 }
         default:
             return [action.values[DiskLogFields.parameters].node(DiskLogFields.Parameters.template)].compactMap { $0 }
         }
@@ -56,7 +57,8 @@ enum TemplateCheck {
         let names = outputs.sorted()
         let near = didYouMean(name, names).map { "did you mean \"${\($0)}\"?" }
         return ConfigProblem(
-            .templateUnknownField, "${\(whole)} is not produced by the rule's SELECT list (\(names.joined(separator: ", ")))",
+            .templateUnknownField,
+            "${\(whole)} is not produced by the rule's SELECT list (\(names.joined(separator: ", ")))",
             severity: .warning, hint: near, in: node.source,
             at: node.position(ofByteOffset: placeholder.span.lowerBound),
             length: node.hasExactPositions ? placeholder.span.count : node.markedLength)

@@ -38,7 +38,8 @@ enum ActionSugar {
             context.report(other.key.problem(.conflict, "\"\(other.name)\" and \"\(form.name)\" exclude each other"))
         }
         let known = [form.name, "when", "on_error", "templates"] + (form.name == "function" ? ["args"] : [])
-        for entry in entries where !known.contains(entry.name) && !forms.contains(entry.name) && !entry.name.hasPrefix("x-") {
+        for entry in entries
+        where !known.contains(entry.name) && !forms.contains(entry.name) && !entry.name.hasPrefix("x-") {
             let hint = didYouMean(entry.name, known).map { "did you mean \"\($0)\"?" }
             context.report(entry.key.problem(.unknownKey, "unknown key \"\(entry.name)\" in the action", hint: hint))
         }
@@ -50,7 +51,8 @@ enum ActionSugar {
         switch form.name {
         case "use":
             if let entry = node.entry("templates") {
-                context.report(entry.key.problem(.notSupported, "templates of a named action are its own", hint: "set them there"))
+                context.report(
+                    entry.key.problem(.notSupported, "templates of a named action are its own", hint: "set them there"))
             }
             guard let text = form.value.text else {
                 context.reportWrongType(form.value, "a name such as \"http:name\"")
@@ -60,7 +62,8 @@ enum ActionSugar {
         case "function": return function(form.value, node, templates, &context)
         case "republish": return .republish(form.value, templates: templates, node: node)
         case "console": return .console(form.value, node: node)
-        case "file": return .inline(type: "file", action: withTemplates(form.value, templates), connector: nil, node: node)
+        case "file":
+            return .inline(type: "file", action: withTemplates(form.value, templates), connector: nil, node: node)
         default: return webhook(form.value, templates, node, &context)
         }
     }

@@ -70,7 +70,8 @@ struct PreparedRule {
     ) {
         func made(_ kind: RawObject.Kind, _ node: YAMLNode) -> RawObject {
             RawObject(
-                kind: kind, type: type, name: name, key: place, node: node, extensions: object.extensions, owner: object.name)
+                kind: kind, type: type, name: name, key: place, node: node, extensions: object.extensions,
+                owner: object.name)
         }
         var action = action
         if let connector {

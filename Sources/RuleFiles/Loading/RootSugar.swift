@@ -25,7 +25,9 @@ enum RootSugar {
         let place = values.node(trigger) ?? object.key
         rule = rule.adding("sql", place.made(.scalar(sql(values[trigger])), style: .folded))
         rule = rule.adding("actions", place.made(.sequence([action])))
-        for field in ["enable", "description"] { if let value = object.node[field] { rule = rule.adding(field, value) } }
+        for field in ["enable", "description"] {
+            if let value = object.node[field] { rule = rule.adding(field, value) }
+        }
         return RawObject(
             kind: .rule, type: "", name: object.name + (object.kind == .webhook ? "_WH_D" : "_AR_D"), key: object.key,
             node: rule, extensions: object.extensions, owner: nil)

@@ -104,7 +104,8 @@ struct RuleDocuments {
     private mutating func take(_ id: String, _ key: YAMLNode, _ what: String) -> Bool {
         if let first = taken[id] {
             problems.append(
-                key.problem(.conflict, "\(what) is defined already", hint: "first at \(first.source.name):\(first.start)"))
+                key.problem(
+                    .conflict, "\(what) is defined already", hint: "first at \(first.source.name):\(first.start)"))
             return false
         }
         taken[id] = key
@@ -114,11 +115,13 @@ struct RuleDocuments {
     // MARK: Roots
 
     private mutating func addVariables(_ node: YAMLNode) {
-        for entry in entries(node, "vars") where take("vars.\(entry.name)", entry.key, "the variable \"\(entry.name)\"") {
+        for entry in entries(node, "vars") where take("vars.\(entry.name)", entry.key, "the variable \"\(entry.name)\"")
+        {
             if entry.value.kind == .scalar {
                 variables.append(entry)
             } else {
-                problems.append(entry.value.problem(.wrongType, "a variable is a text or a number, not \(entry.value.kindInWords)"))
+                problems.append(
+                    entry.value.problem(.wrongType, "a variable is a text or a number, not \(entry.value.kindInWords)"))
             }
         }
     }
@@ -146,7 +149,8 @@ struct RuleDocuments {
         if entry.value.kind == .mapping {
             defaults[id] = entry.value
         } else if !entry.value.isNull {
-            problems.append(entry.value.problem(.wrongType, "defaults.\(id) takes a mapping, not \(entry.value.kindInWords)"))
+            problems.append(
+                entry.value.problem(.wrongType, "defaults.\(id) takes a mapping, not \(entry.value.kindInWords)"))
         }
     }
 
@@ -191,12 +195,14 @@ struct RuleDocuments {
         guard Self.isName(entry.name) else {
             problems.append(
                 entry.key.problem(
-                    .badValue, "\"\(entry.name)\" is no name", hint: "letters, digits, - and _, a letter or digit first"))
+                    .badValue, "\"\(entry.name)\" is no name", hint: "letters, digits, - and _, a letter or digit first"
+                ))
             return
         }
         objects.append(
             RawObject(
-                kind: kind, type: type, name: entry.name, key: entry.key, node: entry.value, extensions: extensions, owner: nil))
+                kind: kind, type: type, name: entry.name, key: entry.key, node: entry.value, extensions: extensions,
+                owner: nil))
     }
 
     /// `^[A-Za-z0-9][A-Za-z0-9-_]*$`, as in EMQX.

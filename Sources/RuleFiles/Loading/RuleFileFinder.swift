@@ -14,7 +14,8 @@ package enum RuleFileFinder {
         func report(_ path: String, _ message: String) {
             problems.append(
                 ConfigProblem(
-                    .unreadableFile, message, in: SourceFile(name: path, bytes: []), at: SourcePosition(line: 1, column: 1)))
+                    .unreadableFile, message, in: SourceFile(name: path, bytes: []),
+                    at: SourcePosition(line: 1, column: 1)))
         }
         func read(_ path: String) {
             guard !sources.contains(where: { $0.name == path }) else { return }
@@ -26,7 +27,9 @@ package enum RuleFileFinder {
         }
         for path in paths {
             if let names = directory(path) {
-                for name in names.sorted() where isRuleFile(name) { read(path.hasSuffix("/") ? path + name : "\(path)/\(name)") }
+                for name in names.sorted() where isRuleFile(name) {
+                    read(path.hasSuffix("/") ? path + name : "\(path)/\(name)")
+                }
             } else if access(path, F_OK) == 0 {
                 read(path)
             } else if missingIsError {

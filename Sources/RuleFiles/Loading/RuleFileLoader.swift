@@ -77,7 +77,9 @@ package struct RuleFileLoader {
 
     private mutating func readVariables() {
         for entry in documents.variables {
-            if let text = interpolator.resolve(entry.value, &problems).text { interpolator.variables[entry.name] = text }
+            if let text = interpolator.resolve(entry.value, &problems).text {
+                interpolator.variables[entry.name] = text
+            }
         }
     }
 
@@ -87,7 +89,8 @@ package struct RuleFileLoader {
             if let taken = rules.first(where: { $0.name == rule.name }) {
                 context.report(
                     object.key.problem(
-                        .conflict, "it makes the rule \"\(rule.name)\", which is defined already", hint: "at \(taken.key.source.name):\(taken.key.start)"))
+                        .conflict, "it makes the rule \"\(rule.name)\", which is defined already",
+                        hint: "at \(taken.key.source.name):\(taken.key.start)"))
             } else {
                 rules.append(rule)
             }
@@ -143,7 +146,9 @@ package struct RuleFileLoader {
         }
         problems += context.problems
         var errors = context.problems.filter { $0.severity == .error }
-        if values != nil, errors.isEmpty, type.actionConnector != nil, connector == nil, let values, let field = type.actionConnector {
+        if values != nil, errors.isEmpty, type.actionConnector != nil, connector == nil, let values,
+            let field = type.actionConnector
+        {
             errors = result.broken["connector:\(type.name):\(values[field])"] ?? []
         }
         guard let values, errors.isEmpty, connector != nil || type.actionConnector == nil else {
@@ -153,7 +158,8 @@ package struct RuleFileLoader {
         let action = ActionDefinition(
             type: object.type, name: object.name, values: values, connector: connector, owner: object.owner,
             extensions: object.extensions, isEnabled: values[type.enable], origin: DefinitionOrigin(object.key),
-            content: DefinitionContent(object.type, node.canonicalJSON, connector?.content.hash ?? "", "\(object.extensions)"))
+            content: DefinitionContent(
+                object.type, node.canonicalJSON, connector?.content.hash ?? "", "\(object.extensions)"))
         do {
             _ = try action.sinkDefinition(dataDirectory: options.dataDirectory)
             result.definition.actions.append(action)
@@ -166,14 +172,16 @@ package struct RuleFileLoader {
 
     /// The connector an action names; a report when nobody defines it, nil as well when it has errors of its own.
     private func connector(
-        _ values: ConfigValues, _ field: Field<String>, _ type: SinkType, _ connectors: [RawObject], _ context: inout ReadContext
+        _ values: ConfigValues, _ field: Field<String>, _ type: SinkType, _ connectors: [RawObject],
+        _ context: inout ReadContext
     ) -> ConnectorDefinition? {
         let name = values[field]
         let names = connectors.filter { $0.type == type.name }.map(\.name)
         guard names.contains(name) else {
             let near = didYouMean(name, names.filter { !$0.contains("~") }).map { "did you mean \"\($0)\"?" }
             context.report(
-                values.problem(.unknownReference, "the connector \"\(type.name):\(name)\" is not defined", hint: near, at: field))
+                values.problem(
+                    .unknownReference, "the connector \"\(type.name):\(name)\" is not defined", hint: near, at: field))
             return nil
         }
         return result.definition.connector("\(type.name):\(name)")
@@ -194,12 +202,15 @@ package struct RuleFileLoader {
     private mutating func warnAboutUnused(_ connectors: [RawObject], _ actions: [RawObject], _ rules: [PreparedRule]) {
         let named = Set(rules.flatMap(\.references))
         for action in actions where action.owner == nil && !named.contains(action.id) {
-            problems.append(action.key.problem(.unusedDefinition, "no rule uses the action \"\(action.id)\"", severity: .warning))
+            problems.append(
+                action.key.problem(.unusedDefinition, "no rule uses the action \"\(action.id)\"", severity: .warning))
         }
-        let connected = Set(actions.compactMap { action in action.node["connector"]?.text.map { "\(action.type):\($0)" } })
+        let connected = Set(
+            actions.compactMap { action in action.node["connector"]?.text.map { "\(action.type):\($0)" } })
         for connector in connectors where connector.owner == nil && !connected.contains(connector.id) {
             problems.append(
-                connector.key.problem(.unusedDefinition, "no action uses the connector \"\(connector.id)\"", severity: .warning))
+                connector.key.problem(
+                    .unusedDefinition, "no action uses the connector \"\(connector.id)\"", severity: .warning))
         }
     }
 }

@@ -64,9 +64,13 @@ struct RuleReader {
         case .inline(let type, _, _, let node):
             return RuleActionUse(kind: .action("\(type):\(item.name)"), name: item.name, node: node)
         case .republish(let arguments, let templates, let node):
-            return republish(arguments, templates).map { RuleActionUse(kind: .republish($0), name: item.name, node: node) }
+            return republish(arguments, templates).map {
+                RuleActionUse(kind: .republish($0), name: item.name, node: node)
+            }
         case .console(let arguments, let node):
-            return read(ConsoleFields.all, arguments).map { _ in RuleActionUse(kind: .console, name: item.name, node: node) }
+            return read(ConsoleFields.all, arguments).map { _ in
+                RuleActionUse(kind: .console, name: item.name, node: node)
+            }
         }
     }
 
@@ -97,10 +101,13 @@ extension Diagnostic {
         if !node.hasExactPositions, let text = node.text {
             let (line, column) = Self.position(of: span.lowerBound, in: text)
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-            if line <= lines.count { shown += " (at \(line):\(column) of the statement: \(lines[line - 1].prefix(80)))" }
+            if line <= lines.count {
+                shown += " (at \(line):\(column) of the statement: \(lines[line - 1].prefix(80)))"
+            }
         }
         return ConfigProblem(
-            ProblemCode(code.rawValue), shown, severity: severity == .error ? .error : .warning, hint: hint, in: node.source,
+            ProblemCode(code.rawValue), shown, severity: severity == .error ? .error : .warning, hint: hint,
+            in: node.source,
             at: start, length: end.line == start.line ? end.column - start.column : 1)
     }
 }

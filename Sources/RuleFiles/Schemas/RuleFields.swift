@@ -5,9 +5,12 @@ import RuleEngine
 enum RuleFields {
     enum UndefinedAs: String, Sendable, CaseIterable { case undefined, null }
 
-    static let sql = Field("sql", .nonEmptyString, .required, hotReload: true, doc: "The statement; a literal block (|) makes error columns exact.")
+    static let sql = Field(
+        "sql", .nonEmptyString, .required, hotReload: true,
+        doc: "The statement; a literal block (|) makes error columns exact.")
     static let actions = Field("actions", .any, hotReload: true, doc: "Where the selected rows go.")
-    static let enable = Field("enable", .bool, default: true, aliases: ["enabled"], hotReload: true, doc: "Whether it runs.")
+    static let enable = Field(
+        "enable", .bool, default: true, aliases: ["enabled"], hotReload: true, doc: "Whether it runs.")
     static let name = Field("name", .string, default: "", hotReload: true, doc: "Shown in the UI.")
     static let description = Field("description", .string, default: "", hotReload: true, doc: "Shown in the UI.")
     static let tags = Field("tags", .list(.string), default: [], hotReload: true, doc: "For searching.")
@@ -16,14 +19,16 @@ enum RuleFields {
         doc: "Missing values in JSON: the text \"undefined\", as in EMQX, or null.")
     static let maximumHops = Field(
         "max_hops", .int(1...64), default: 8, hotReload: true, doc: "How often rules may republish one message.")
-    static let metadata = Field("metadata", .any, hotReload: true, doc: "Kept for EMQX's files; the dashboard writes it.")
+    static let metadata = Field(
+        "metadata", .any, hotReload: true, doc: "Kept for EMQX's files; the dashboard writes it.")
 
     static let all = FieldSet(
         "rules",
         [
             sql, actions, enable, name, description, tags, undefinedAs, maximumHops, metadata,
             UnsupportedField("consume", accepts: "false"), UnsupportedField("on_error", accepts: "log"),
-            UnsupportedField("payload_encoding", accepts: "auto"), UnsupportedField("on_change"), UnsupportedField("suppress"),
+            UnsupportedField("payload_encoding", accepts: "auto"), UnsupportedField("on_change"),
+            UnsupportedField("suppress"),
             UnsupportedField("throttle"), UnsupportedField("sample", accepts: "1", "1.0"),
         ])
 }
@@ -37,7 +42,9 @@ enum ConsoleFields {
 /// `{function: republish, args: …}`. [EMQX rule-sql: republish]
 enum RepublishFields {
     /// A literal or a template.
-    private static func argument(_ expectation: String, _ accepts: @escaping @Sendable (YAMLScalar) -> RepublishArguments.Argument?)
+    private static func argument(
+        _ expectation: String, _ accepts: @escaping @Sendable (YAMLScalar) -> RepublishArguments.Argument?
+    )
         -> FieldType<RepublishArguments.Argument>
     {
         .scalar(expectation) { text, scalar in
@@ -50,14 +57,17 @@ enum RepublishFields {
         if case .bool(let value) = $0 { .boolean(value) } else { nil }
     }
 
-    static let topic = Field("topic", .nonEmptyString, .required, hotReload: true, doc: "Template over the selected row.")
-    static let payload = Field("payload", .string, default: "${payload}", hotReload: true, doc: "Template; empty is the whole row.")
+    static let topic = Field(
+        "topic", .nonEmptyString, .required, hotReload: true, doc: "Template over the selected row.")
+    static let payload = Field(
+        "payload", .string, default: "${payload}", hotReload: true, doc: "Template; empty is the whole row.")
     static let qos = Field(
         "qos",
         argument("0, 1, 2, or a template such as \"${qos}\"") {
             if case .int(let value) = $0, (0...2).contains(value) { .integer(Int(value)) } else { nil }
         }, default: .template("${qos}"), hotReload: true, doc: "0 when missing.")
-    static let retain = Field("retain", flag, default: .template("${retain}"), hotReload: true, doc: "false when missing.")
+    static let retain = Field(
+        "retain", flag, default: .template("${retain}"), hotReload: true, doc: "false when missing.")
     static let directDispatch = Field(
         "direct_dispatch", flag, default: .boolean(false), hotReload: true, doc: "Past rules and retained messages.")
     static let userProperties = Field(
@@ -73,12 +83,16 @@ enum RepublishFields {
 
     static let all = FieldSet(
         "republish",
-        [topic, payload, qos, retain, directDispatch, userProperties, properties, from, UnsupportedField("delay", accepts: "0s", "0")]
+        [
+            topic, payload, qos, retain, directDispatch, userProperties, properties, from,
+            UnsupportedField("delay", accepts: "0s", "0"),
+        ]
     ) { values, context in
         for property in values[properties] where !propertyNames.contains(property.name) {
             let hint = didYouMean(property.name, propertyNames).map { "did you mean \"\($0)\"?" }
             context.report(
-                property.key.problem(.unknownKey, "a republished message has no property \"\(property.name)\"", hint: hint))
+                property.key.problem(
+                    .unknownKey, "a republished message has no property \"\(property.name)\"", hint: hint))
         }
     }
 

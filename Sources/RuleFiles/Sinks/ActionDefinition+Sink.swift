@@ -55,7 +55,8 @@ extension ActionDefinition {
     private func authentication(_ values: ConfigValues) -> WebhookAuthentication {
         if let basic = values[HTTPConnectorFields.Auth.basic] {
             return .basic(
-                username: basic[HTTPConnectorFields.Basic.username], password: basic[HTTPConnectorFields.Basic.password])
+                username: basic[HTTPConnectorFields.Basic.username], password: basic[HTTPConnectorFields.Basic.password]
+            )
         }
         return values[HTTPConnectorFields.Auth.bearer].map { .bearer($0) } ?? .none
     }

@@ -34,8 +34,10 @@ struct RuleExpectation {
 /// `tests` entries of a rule. [rule file §7]
 enum RuleTestFields {
     static let name = Field("name", .nonEmptyString, doc: "Default: the number.")
-    static let now = Field("now", .timestamp, default: 1_767_225_600_000_000_000, doc: "Freezes the clock; default 2026-01-01T00:00:00Z.")
-    static let env = Field("env", .map(.string), default: [], doc: "What `${env:…}` finds; the process's environment is not seen.")
+    static let now = Field(
+        "now", .timestamp, default: 1_767_225_600_000_000_000, doc: "Freezes the clock; default 2026-01-01T00:00:00Z.")
+    static let env = Field(
+        "env", .map(.string), default: [], doc: "What `${env:…}` finds; the process's environment is not seen.")
     static let input = Field("input", .any, doc: "The event's columns.")
     static let inputs = Field("inputs", .any, doc: "A sequence of events; `at` moves the clock.")
     static let expect = Field("expect", .any, .required, doc: "What must come of it.")
@@ -47,7 +49,8 @@ enum RuleTestFields {
     private static let expectFields = FieldSet("expect", any)
 
     /// - Parameter defaults: `test_defaults`: `env` for all tests, the rest under every input.
-    static func read(_ node: YAMLNode, number: Int, defaults: YAMLNode?, _ context: inout ReadContext) -> RuleTestCase? {
+    static func read(_ node: YAMLNode, number: Int, defaults: YAMLNode?, _ context: inout ReadContext) -> RuleTestCase?
+    {
         guard let values = all.read(node, &context) else { return nil }
         let (inputDefaults, environmentDefaults) = defaults.map { $0.removing("env") } ?? (nil, nil)
         var environment: [String: String] = [:]
@@ -67,7 +70,8 @@ enum RuleTestFields {
         let events = read.compactMap { $0 }
         guard events.count == read.count, let expect = expectation(values[expect], &context) else { return nil }
         return RuleTestCase(
-            name: values[name] ?? "\(number)", environment: environment, now: values[now], inputs: events, expect: expect)
+            name: values[name] ?? "\(number)", environment: environment, now: values[now], inputs: events,
+            expect: expect)
     }
 
     private static func expectation(_ node: YAMLNode, _ context: inout ReadContext) -> RuleExpectation? {
@@ -98,13 +102,18 @@ enum Timestamp {
     static func nanoseconds(_ text: String) -> Int64? {
         let bytes = Array(text.utf8)
         func number(_ range: Range<Int>) -> Int64? {
-            guard range.upperBound <= bytes.count, bytes[range].allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+            guard range.upperBound <= bytes.count, bytes[range].allSatisfy({ (0x30...0x39).contains($0) }) else {
+                return nil
+            }
             return bytes[range].reduce(0) { $0 * 10 + Int64($1 - 0x30) }
         }
-        guard bytes.count >= 20, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"), bytes[13] == UInt8(ascii: ":"),
+        guard bytes.count >= 20, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"),
+            bytes[13] == UInt8(ascii: ":"),
             bytes[16] == UInt8(ascii: ":"), [0x54, 0x74, 0x20].contains(bytes[10]), let year = number(0..<4),
-            let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13), let minute = number(14..<16),
-            let second = number(17..<19), (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 61
+            let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
+            let minute = number(14..<16),
+            let second = number(17..<19), (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60,
+            second < 61
         else { return nil }
         var index = 19
         var fraction: Int64 = 0
@@ -129,7 +138,8 @@ enum Timestamp {
             digits.allSatisfy({ (0x30...0x39).contains($0) })
         else { return nil }
         let parts = digits.map { Int64($0 - 0x30) }
-        return (sign == UInt8(ascii: "-") ? -1 : 1) * ((parts[0] * 10 + parts[1]) * 3600 + (parts[2] * 10 + parts[3]) * 60)
+        return (sign == UInt8(ascii: "-") ? -1 : 1)
+            * ((parts[0] * 10 + parts[1]) * 3600 + (parts[2] * 10 + parts[3]) * 60)
     }
 
     /// Days since 1970-01-01 in the proleptic Gregorian calendar, by counting from March.

@@ -36,7 +36,11 @@ struct RuleTestCheck {
         if let node = expect.error {
             let names = seen.errors.map(\.name)
             if !names.contains(node.text ?? "") {
-                fail(node, names.isEmpty ? "nothing raised, expected \(node.kindInWords)" : "it raised \(names.joined(separator: ", ")), expected \(node.kindInWords)")
+                fail(
+                    node,
+                    names.isEmpty
+                        ? "nothing raised, expected \(node.kindInWords)"
+                        : "it raised \(names.joined(separator: ", ")), expected \(node.kindInWords)")
             }
         } else if let error = seen.errors.first {
             fail(expect.node, "it raised \(error.name): \(error.explanation)")
@@ -44,7 +48,9 @@ struct RuleTestCheck {
     }
 
     private mutating func checkMatched(_ node: YAMLNode) {
-        guard case .bool(let wanted) = node.scalar else { return fail(node, "matched is true or false, not \(node.kindInWords)") }
+        guard case .bool(let wanted) = node.scalar else {
+            return fail(node, "matched is true or false, not \(node.kindInWords)")
+        }
         let matched = seen.passes.contains(true)
         if matched != wanted { fail(node, matched ? "it matched: \(rows)" : "it did not match") }
     }
@@ -92,7 +98,8 @@ struct RuleTestCheck {
         let name = entry.name == "file" ? "action" : entry.name
         guard let member = members.first(where: { $0.key.elementsEqual(name.utf8) }) else {
             let names = members.map { String(decoding: $0.key, as: UTF8.self) }
-            let hint = didYouMean(name, names).map { "did you mean \"\($0)\"?" } ?? "it has \(names.joined(separator: ", "))"
+            let hint =
+                didYouMean(name, names).map { "did you mean \"\($0)\"?" } ?? "it has \(names.joined(separator: ", "))"
             found.append(entry.key.problem(.badTest, "\(what) has no \"\(name)\"", hint: hint))
             return
         }
@@ -105,7 +112,9 @@ struct RuleTestCheck {
             actual = decoded
         }
         let matcher = ValueMatcher(allowsMore: ["headers", "json", "user_properties"].contains(name))
-        if let difference = matcher.difference(entry.value, actual, "\(what).\(name)") { fail(difference.node, difference.text) }
+        if let difference = matcher.difference(entry.value, actual, "\(what).\(name)") {
+            fail(difference.node, difference.text)
+        }
     }
 
     private static func decoded(_ bytes: [UInt8]) -> StoredValue? {
@@ -117,7 +126,10 @@ struct RuleTestCheck {
     // MARK: Effects as values
 
     private static func object(_ members: [(String, StoredValue)]) -> StoredValue {
-        .object(members.map { StoredMember(key: Array($0.0.utf8), value: $0.1) }.sorted { $0.key.lexicographicallyPrecedes($1.key) })
+        .object(
+            members.map { StoredMember(key: Array($0.0.utf8), value: $0.1) }.sorted {
+                $0.key.lexicographicallyPrecedes($1.key)
+            })
     }
 
     private static func text(_ text: String) -> StoredValue { .string(Array(text.utf8)) }
@@ -125,12 +137,15 @@ struct RuleTestCheck {
     private static func value(_ request: RuleTrialResult.Request) -> StoredValue {
         object([
             ("action", text(request.action)), ("method", text(request.method)), ("url", text(request.url)),
-            ("headers", object(request.headers.map { ($0.name, text($0.value)) })), ("body", request.body.map { .string($0) } ?? .null),
+            ("headers", object(request.headers.map { ($0.name, text($0.value)) })),
+            ("body", request.body.map { .string($0) } ?? .null),
         ])
     }
 
     private static func value(_ message: RuleTrialResult.Message) -> StoredValue {
-        let properties = message.userProperties.map { (String(decoding: $0.name, as: UTF8.self), StoredValue.string($0.value)) }
+        let properties = message.userProperties.map {
+            (String(decoding: $0.name, as: UTF8.self), StoredValue.string($0.value))
+        }
         return object([
             ("topic", .string(message.topic)), ("payload", .string(message.payload)), ("qos", .integer(message.qos)),
             ("retain", .boolean(message.retain)), ("user_properties", object(properties)),

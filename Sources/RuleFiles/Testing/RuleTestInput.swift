@@ -21,7 +21,8 @@ enum RuleTestInput {
                     entry.key.problem(.unknownKey, "\(event.rawValue) has no column \"\(entry.name)\"", hint: hint))
                 continue
             }
-            columns[entry.name] = entry.name == "payload"
+            columns[entry.name] =
+                entry.name == "payload"
                 ? payload(entry.value, &context) : value(entry.value, isWord: entry.name == "reason")
         }
         addExtras(node, &columns)
@@ -32,14 +33,17 @@ enum RuleTestInput {
     private static func event(_ node: YAMLNode?, _ context: inout ReadContext) -> EventName? {
         guard let node else { return .messagePublish }
         let text = node.text ?? ""
-        if let event = EventName(rawValue: text) ?? EventName.named(topic: text) ?? EventName.named(topic: "$events/\(text)") {
+        if let event = EventName(rawValue: text) ?? EventName.named(topic: text)
+            ?? EventName.named(topic: "$events/\(text)")
+        {
             return event
         }
         if text == "message_publish" { return .messagePublish }
         let names = EventName.allCases.compactMap { $0.topics.first.map { String($0.dropFirst("$events/".count)) } }
         context.report(
             node.problem(
-                .badValue, "there is no event \(node.kindInWords)", hint: didYouMean(text, names).map { "did you mean \"\($0)\"?" }))
+                .badValue, "there is no event \(node.kindInWords)",
+                hint: didYouMean(text, names).map { "did you mean \"\($0)\"?" }))
         return nil
     }
 
@@ -58,14 +62,19 @@ enum RuleTestInput {
     private static func defaults(_ event: EventName, _ now: Int64) -> [String: StoredValue] {
         let milliseconds = StoredValue.integer(Int(now / 1_000_000))
         let fixed: [String: StoredValue] = [
-            "id": text("0005F0E0A0B0C0D0E0F0A1B2C3D4E5F6"), "clientid": text("test"), "username": .undefined, "payload": text(""),
+            "id": text("0005F0E0A0B0C0D0E0F0A1B2C3D4E5F6"), "clientid": text("test"), "username": .undefined,
+            "payload": text(""),
             "peerhost": text("127.0.0.1"), "peername": text("127.0.0.1:50000"), "sockname": text("127.0.0.1:1883"),
-            "topic": text("t"), "qos": .integer(0), "flags": .object(members(["dup": .boolean(false), "retain": .boolean(false)])),
+            "topic": text("t"), "qos": .integer(0),
+            "flags": .object(members(["dup": .boolean(false), "retain": .boolean(false)])),
             "pub_props": .object(members(["User-Property": .object([])])), "client_attrs": .object([]),
             "publish_received_at": milliseconds, "connected_at": milliseconds, "disconnected_at": milliseconds,
-            "from_clientid": text("test"), "from_username": .undefined, "proto_name": text("MQTT"), "proto_ver": .integer(5),
-            "keepalive": .integer(60), "clean_start": .boolean(true), "receive_maximum": .integer(32), "expiry_interval": .integer(0),
-            "is_bridge": .boolean(false), "mountpoint": .undefined, "conn_props": .object([]), "disconn_props": .object([]),
+            "from_clientid": text("test"), "from_username": .undefined, "proto_name": text("MQTT"),
+            "proto_ver": .integer(5),
+            "keepalive": .integer(60), "clean_start": .boolean(true), "receive_maximum": .integer(32),
+            "expiry_interval": .integer(0),
+            "is_bridge": .boolean(false), "mountpoint": .undefined, "conn_props": .object([]),
+            "disconn_props": .object([]),
             "sub_props": .object([]), "unsub_props": .object([]), "puback_props": .object([]),
         ]
         var columns: [String: StoredValue] = [
@@ -78,8 +87,11 @@ enum RuleTestInput {
     /// `retain`, `dup` and `user_properties` go where the event has them.
     private static func addExtras(_ node: YAMLNode, _ columns: inout [String: StoredValue]) {
         for flag in ["retain", "dup"] {
-            guard case .bool(let value) = node[flag]?.scalar, case .object(let flags) = columns["flags"] else { continue }
-            columns["flags"] = .object(flags.map { $0.key == Array(flag.utf8) ? StoredMember(key: $0.key, value: .boolean(value)) : $0 })
+            guard case .bool(let value) = node[flag]?.scalar, case .object(let flags) = columns["flags"] else {
+                continue
+            }
+            columns["flags"] = .object(
+                flags.map { $0.key == Array(flag.utf8) ? StoredMember(key: $0.key, value: .boolean(value)) : $0 })
         }
         if let entries = node["user_properties"]?.entries {
             let pairs = entries.map { entry in
@@ -110,7 +122,8 @@ enum RuleTestInput {
     static func value(_ node: YAMLNode, isWord: Bool = false) -> StoredValue {
         switch node.content {
         case .sequence(let items): return .array(items.map { value($0) })
-        case .mapping(let entries): return .object(members(Dictionary(entries.map { ($0.name, value($0.value)) }) { $1 }))
+        case .mapping(let entries):
+            return .object(members(Dictionary(entries.map { ($0.name, value($0.value)) }) { $1 }))
         case .scalar(let text):
             switch node.scalar {
             case .null: return .null

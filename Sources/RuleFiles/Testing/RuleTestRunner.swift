@@ -53,15 +53,19 @@ package struct RuleTestRunner {
                 } else {
                     failures = run(object.name, node, index + 1, documents.testDefaults)
                 }
-                results.append(RuleTestResult(rule: object.name, name: name, origin: DefinitionOrigin(node), failures: failures))
+                results.append(
+                    RuleTestResult(rule: object.name, name: name, origin: DefinitionOrigin(node), failures: failures))
             }
         }
         return results
     }
 
-    private mutating func run(_ rule: String, _ node: YAMLNode, _ number: Int, _ defaults: YAMLNode?) -> [ConfigProblem] {
+    private mutating func run(_ rule: String, _ node: YAMLNode, _ number: Int, _ defaults: YAMLNode?) -> [ConfigProblem]
+    {
         var context = ReadContext(path: ["rules", rule, "tests", "\(number)"])
-        guard let test = RuleTestFields.read(node, number: number, defaults: defaults, &context) else { return context.problems }
+        guard let test = RuleTestFields.read(node, number: number, defaults: defaults, &context) else {
+            return context.problems
+        }
         let rules = rules(test.environment)
         guard let definition = rules.definition.rule(rule) else {
             return rules.broken["rule:\(rule)"] ?? [node.problem(.badTest, "the rule cannot be read")]
@@ -125,7 +129,11 @@ struct RuleTrial {
 
     private func listens(to input: RuleTestCase.Input) -> Bool {
         let topic: [UInt8]
-        if case .string(let bytes)? = input.columns.first(where: { $0.name == "topic" })?.value { topic = bytes } else { topic = [] }
+        if case .string(let bytes)? = input.columns.first(where: { $0.name == "topic" })?.value {
+            topic = bytes
+        } else {
+            topic = []
+        }
         // As with `rule_engine.ignore_sys_message`, whose default is true.
         if input.event == .messagePublish, topic.starts(with: Array("$SYS/".utf8)) { return false }
         return definition.compiled.topics.contains { entry in

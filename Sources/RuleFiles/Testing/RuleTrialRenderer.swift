@@ -26,7 +26,8 @@ struct RuleTrialRenderer {
         case .action(let id):
             guard let action = rules.definition.action(id) else {
                 let reasons = (rules.broken[id] ?? []).map(\.message)
-                seen.unrendered.append((use.name, reasons.isEmpty ? "it cannot be read" : reasons.joined(separator: "; ")))
+                seen.unrendered.append(
+                    (use.name, reasons.isEmpty ? "it cannot be read" : reasons.joined(separator: "; ")))
                 return
             }
             guard action.isEnabled else { return }
@@ -40,7 +41,9 @@ struct RuleTrialRenderer {
             deliveryID: "00000000000000000000000000000001", undefinedAs: definition.undefinedAs)
     }
 
-    private func request(_ action: ActionDefinition, _ row: Value, _ seen: inout RuleTrialResult) throws(EvaluationError) {
+    private func request(_ action: ActionDefinition, _ row: Value, _ seen: inout RuleTrialResult)
+        throws(EvaluationError)
+    {
         guard let connector = action.connector?.values else { return }
         let parameters = action.values[HTTPActionFields.parameters]
         let url = connector[HTTPConnectorFields.url]
@@ -50,7 +53,8 @@ struct RuleTrialRenderer {
         func headers(_ named: [Named<String>]) -> [(name: String, value: String)] { named.map { ($0.name, $0.value) } }
         let defaults = [(name: "accept", value: "application/json"), (name: "content-type", value: "application/json")]
         let template = try HTTPRequestTemplate(
-            connector: HTTPRequestParts(path: url.path, headers: defaults + headers(connector[HTTPConnectorFields.headers])),
+            connector: HTTPRequestParts(
+                path: url.path, headers: defaults + headers(connector[HTTPConnectorFields.headers])),
             action: HTTPRequestParts(
                 path: parameters[HTTPParameterFields.path], headers: headers(parameters[HTTPParameterFields.headers])),
             method: parameters[HTTPParameterFields.method].rawValue,
@@ -58,8 +62,10 @@ struct RuleTrialRenderer {
         let request = try template.request(row: row, context: templates)
         seen.requests.append(
             RuleTrialResult.Request(
-                action: action.id, method: request.method.rawValue.uppercased(), url: url.origin + Self.text(request.target),
-                headers: request.headers.map { (Self.text($0.name), Self.text($0.value)) }, body: request.body.map { Array($0) }))
+                action: action.id, method: request.method.rawValue.uppercased(),
+                url: url.origin + Self.text(request.target),
+                headers: request.headers.map { (Self.text($0.name), Self.text($0.value)) },
+                body: request.body.map { Array($0) }))
     }
 
     private func line(_ action: ActionDefinition, _ row: Value, _ seen: inout RuleTrialResult) throws(EvaluationError) {
@@ -76,7 +82,9 @@ struct RuleTrialRenderer {
             RuleTrialResult.Line(action: action.id, text: Array(try template.bytes(row: row, context: templates))))
     }
 
-    private func republish(_ action: RepublishAction, _ row: Value, _ seen: inout RuleTrialResult) throws(EvaluationError) {
+    private func republish(_ action: RepublishAction, _ row: Value, _ seen: inout RuleTrialResult)
+        throws(EvaluationError)
+    {
         var event = RepublishEvent()
         for (name, value) in input.columns {
             if name == "flags" { event.flags = try value.value(in: context.arena) }
@@ -85,7 +93,8 @@ struct RuleTrialRenderer {
         guard let message = try action.message(row: row, event: event, context: templates) else { return }
         seen.messages.append(
             RuleTrialResult.Message(
-                topic: Array(message.topic), payload: Array(message.payload), qos: Int(message.qos), retain: message.retain,
+                topic: Array(message.topic), payload: Array(message.payload), qos: Int(message.qos),
+                retain: message.retain,
                 userProperties: message.userProperties.map { (Array($0.name), Array($0.value)) }))
     }
 

@@ -26,23 +26,33 @@ struct ValueMatcher {
         (wanted, "\(path) is \(Self.show(actual)), expected \(Self.cut(wanted.json))")
     }
 
-    private func object(_ entries: [YAMLEntry], _ wanted: YAMLNode, _ actual: StoredValue, _ path: String) -> Difference? {
+    private func object(_ entries: [YAMLEntry], _ wanted: YAMLNode, _ actual: StoredValue, _ path: String)
+        -> Difference?
+    {
         guard case .object(let members) = actual else { return differs(wanted, actual, path) }
         for entry in entries {
             guard let member = members.first(where: { $0.key.elementsEqual(entry.name.utf8) }) else {
-                if Self.matchers(entry.value)?.contains(where: { $0.name == "$any" && $0.value.scalar == .bool(false) }) == true { continue }
+                if Self.matchers(entry.value)?.contains(where: { $0.name == "$any" && $0.value.scalar == .bool(false) })
+                    == true
+                {
+                    continue
+                }
                 return (entry.key, "\(path) has no \"\(entry.name)\"")
             }
             if let difference = difference(entry.value, member.value, "\(path).\(entry.name)") { return difference }
         }
         guard !allowsMore else { return nil }
         let extra = members.first { member in !entries.contains { member.key.elementsEqual($0.name.utf8) } }
-        return extra.map { (wanted, "\(path) has \"\(String(decoding: $0.key, as: UTF8.self))\", which is not expected") }
+        return extra.map {
+            (wanted, "\(path) has \"\(String(decoding: $0.key, as: UTF8.self))\", which is not expected")
+        }
     }
 
     private func list(_ items: [YAMLNode], _ wanted: YAMLNode, _ actual: StoredValue, _ path: String) -> Difference? {
         guard case .array(let elements) = actual else { return differs(wanted, actual, path) }
-        if items.count != elements.count { return (wanted, "\(path) has \(elements.count) elements, expected \(items.count)") }
+        if items.count != elements.count {
+            return (wanted, "\(path) has \(elements.count) elements, expected \(items.count)")
+        }
         return zip(items, elements).enumerated().lazy
             .compactMap { difference($1.0, $1.1, "\(path)[\($0 + 1)]") }.first
     }
@@ -68,7 +78,9 @@ struct ValueMatcher {
     private static let names = ["$gt", "$gte", "$lt", "$lte", "$regex", "$any", "$type"]
 
     private static func matchers(_ node: YAMLNode) -> [YAMLEntry]? {
-        guard let entries = node.entries, !entries.isEmpty, entries.allSatisfy({ names.contains($0.name) }) else { return nil }
+        guard let entries = node.entries, !entries.isEmpty, entries.allSatisfy({ names.contains($0.name) }) else {
+            return nil
+        }
         return entries
     }
 
@@ -79,7 +91,9 @@ struct ValueMatcher {
         case "$type": fits = Self.typeNames(actual).contains(entry.value.text ?? "")
         case "$regex":
             guard let text = Self.text(actual) else { return differs(entry.value, actual, path) }
-            guard let regex = try? Regex(entry.value.text ?? "") else { return (entry.value, "this is no regular expression") }
+            guard let regex = try? Regex(entry.value.text ?? "") else {
+                return (entry.value, "this is no regular expression")
+            }
             fits = text.firstMatch(of: regex) != nil
         default:
             guard let bound = Self.number(RuleTestInput.value(entry.value)), let number = Self.number(actual) else {
@@ -92,7 +106,9 @@ struct ValueMatcher {
             default: fits = number <= bound
             }
         }
-        return fits ? nil : (entry.value, "\(path) is \(Self.show(actual)), expected \(entry.name) \(Self.cut(entry.value.json))")
+        return fits
+            ? nil
+            : (entry.value, "\(path) is \(Self.show(actual)), expected \(entry.name) \(Self.cut(entry.value.json))")
     }
 
     private static func number(_ value: StoredValue) -> Double? {
@@ -141,7 +157,9 @@ struct ValueMatcher {
         case .bitString(_, let count): "\(count) bits"
         case .array(let elements): "[" + elements.map(json).joined(separator: ",") + "]"
         case .object(let members):
-            "{" + members.map { "\(jsonQuoted(String(decoding: $0.key, as: UTF8.self))):\(json($0.value))" }.joined(separator: ",") + "}"
+            "{"
+                + members.map { "\(jsonQuoted(String(decoding: $0.key, as: UTF8.self))):\(json($0.value))" }.joined(
+                    separator: ",") + "}"
         }
     }
 

@@ -45,7 +45,9 @@ struct FilePath: Sendable {
             Self.withDatePlaceholders(below), extensions: true, missing: settings.missing)
         placeholders = template.placeholders
         if let bytes = template.constant {
-            guard bytes.withUnsafeBytes({ Self.isInside($0) }) else { throw SinkFailure("the path is no valid file name") }
+            guard bytes.withUnsafeBytes({ Self.isInside($0) }) else {
+                throw SinkFailure("the path is no valid file name")
+            }
             constant = String(decoding: bytes, as: UTF8.self)
             pattern = nil
         } else {
@@ -60,7 +62,8 @@ struct FilePath: Sendable {
         let mark = output.count
         try pattern.render(row: row, into: output, context: context, escaping: .fileName)
         guard Self.isInside(Bytes(rebasing: output.bytes[mark...])) else {
-            throw .badArgument(function: "file", reason: "the rendered path is no valid path below the sink's directory")
+            throw .badArgument(
+                function: "file", reason: "the rendered path is no valid path below the sink's directory")
         }
     }
 

@@ -40,7 +40,8 @@ enum FileRotation {
     }
 
     private static func isComplete(_ name: String, _ stem: String, _ tail: String) -> Bool {
-        guard name.hasPrefix(stem + "."), name.hasSuffix(tail), name.utf8.count == stem.utf8.count + 24 + tail.utf8.count
+        guard name.hasPrefix(stem + "."), name.hasSuffix(tail),
+            name.utf8.count == stem.utf8.count + 24 + tail.utf8.count
         else { return false }
         let middle = Array(name.utf8.dropFirst(stem.utf8.count).dropLast(tail.utf8.count))
         // `.20260102T030405Z.000001`

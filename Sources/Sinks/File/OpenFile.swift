@@ -137,7 +137,9 @@ final class OpenFile {
     func rollBack() throws(FileError) {
         buffer.removeAll()
         guard size > committedSize else { return }
-        guard ftruncate(descriptor, off_t(committedSize)) == 0 else { throw FileError("cannot take back a part of \(path)") }
+        guard ftruncate(descriptor, off_t(committedSize)) == 0 else {
+            throw FileError("cannot take back a part of \(path)")
+        }
         size = committedSize
     }
 

@@ -98,7 +98,8 @@ package final class SinkAppender {
         let body = buffer.count - mark - RecordHeader.size - parts.target - parts.headers
         while buffer.count & 7 != 0 { buffer.append(UInt8(0)) }
         let header = RecordHeader(
-            length: UInt32(buffer.count - mark), targetLength: UInt32(parts.target), headersLength: UInt32(parts.headers),
+            length: UInt32(buffer.count - mark), targetLength: UInt32(parts.target),
+            headersLength: UInt32(parts.headers),
             bodyLength: UInt32(body), orderKey: key, eventMilliseconds: event.timestamp, id: id, use: UInt32(use.index))
         (buffer.start + buffer.head + mark).storeBytes(of: header, as: RecordHeader.self)
     }

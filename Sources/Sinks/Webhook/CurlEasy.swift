@@ -60,7 +60,9 @@ final class WebhookRequest {
     }
 
     /// Sets what differs from request to request.
-    func prepare(_ batch: SinkBatch, _ settings: WebhookSettings, _ format: BatchSettings.Format, _ constant: HeaderList) {
+    func prepare(
+        _ batch: SinkBatch, _ settings: WebhookSettings, _ format: BatchSettings.Format, _ constant: HeaderList
+    ) {
         self.batch = batch
         received = 0
         isCapped = false

@@ -103,7 +103,9 @@ package final class AddressGuard: Sendable {
         if isV4 { return allows(v4: address[12..<16].reduce(0) { $0 << 8 | UInt32($1) }) }
         // The network's gateway to IPv4 leads to the same addresses. [RFC 6052]
         let gateway: [UInt8] = [0x00, 0x64, 0xFF, 0x9B, 0, 0, 0, 0, 0, 0, 0, 0]
-        if address[..<12].elementsEqual(gateway) { return allows(v4: address[12..<16].reduce(0) { $0 << 8 | UInt32($1) }) }
+        if address[..<12].elementsEqual(gateway) {
+            return allows(v4: address[12..<16].reduce(0) { $0 << 8 | UInt32($1) })
+        }
         if address[0] == 0xFE, address[1] & 0xC0 == 0x80 { return allowsLinkLocal }
         if address[0] == 0xFF { return false }
         let isLoopback = address[..<15].allSatisfy { $0 == 0 } && address[15] <= 1

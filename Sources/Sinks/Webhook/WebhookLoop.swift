@@ -129,7 +129,11 @@ extension WebhookLoop {
         var earliest = Int64.max
         var isBusy = false
         for worker in workers {
-            if let next = worker.sleepDeadline(now, other: nil) { earliest = min(earliest, next) } else { isBusy = true }
+            if let next = worker.sleepDeadline(now, other: nil) {
+                earliest = min(earliest, next)
+            } else {
+                isBusy = true
+            }
         }
         return isBusy ? nil : earliest
     }

@@ -37,7 +37,8 @@ package final class WebhookRenderer: RecordRenderer {
         let actionPath = settings.effectivePath
         var all: [Template.Placeholder] = []
         func compile(_ text: String, _ mode: Template.Mode = .string) -> Template {
-            let template = Template.compile(text, mode: mode, extensions: settings.extensions, missing: settings.missing)
+            let template = Template.compile(
+                text, mode: mode, extensions: settings.extensions, missing: settings.missing)
             all += template.placeholders
             return template
         }
@@ -63,7 +64,8 @@ package final class WebhookRenderer: RecordRenderer {
             }
             // `${$}` is no placeholder and still not literal text.
             let line = try Self.line(
-                String(decoding: pair.name.constant ?? [], as: UTF8.self), String(decoding: pair.value.constant ?? [], as: UTF8.self))
+                String(decoding: pair.name.constant ?? [], as: UTF8.self),
+                String(decoding: pair.value.constant ?? [], as: UTF8.self))
             constant.append(line)
         }
         variableHeaders = variable

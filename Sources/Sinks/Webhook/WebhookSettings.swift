@@ -61,7 +61,9 @@ package struct WebhookSettings: Sendable {
     var effectivePath: String { path.isEmpty ? String(url.drop { $0 != "?" }) : path }
 
     /// What EMQX's connector sends by default and HTTP/2 does not forbid.
-    static let defaultHeaders = [(name: "accept", value: "application/json"), (name: "content-type", value: "application/json")]
+    static let defaultHeaders = [
+        (name: "accept", value: "application/json"), (name: "content-type", value: "application/json"),
+    ]
 
     /// All headers in effect, each name once.
     var effectiveHeaders: [(name: String, value: String)] {

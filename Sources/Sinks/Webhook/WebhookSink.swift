@@ -24,7 +24,8 @@ final class WebhookSink: Sink {
     private var multiplexes = false
 
     init(
-        _ settings: WebhookSettings, _ renderer: WebhookRenderer, _ worker: WorkerSettings, multi: UnsafeMutableRawPointer
+        _ settings: WebhookSettings, _ renderer: WebhookRenderer, _ worker: WorkerSettings,
+        multi: UnsafeMutableRawPointer
     ) throws(SinkFailure) {
         self.settings = settings
         self.multi = multi

@@ -51,7 +51,8 @@ final class DeliveryScheduler {
         guard queue.hasReady, isWorthABatch(now) else { return nil }
         let batch = pool.popLast() ?? SinkBatch()
         queue.fill(
-            batch, maxMessages: max(1, settings.batch.maxMessages), maxBytes: settings.batch.maxBytes, sameTarget: sameTarget)
+            batch, maxMessages: max(1, settings.batch.maxMessages), maxBytes: settings.batch.maxBytes,
+            sameTarget: sameTarget)
         guard batch.count > 0 else {
             pool.append(batch)
             return nil
@@ -332,7 +333,9 @@ extension DeliveryScheduler {
 
     private func nextRetry() -> Int64? {
         while let top = retries.top {
-            if let batch = waiting[top.id], batch.generation == top.generation, batch.notBefore == top.time { return top.time }
+            if let batch = waiting[top.id], batch.generation == top.generation, batch.notBefore == top.time {
+                return top.time
+            }
             retries.pop()
         }
         return nil

@@ -310,7 +310,8 @@ extension SinkInbox {
             for use in state.uses { sum += use }
             let oldest = [state.oldestTaken, state.chunks.first?.enqueuedAt].compactMap { $0 }.min()
             return SinkStatus(
-                name: name, type: type, state: state.state, counters: sum, bufferedBytes: state.bytes + state.takenBytes,
+                name: name, type: type, state: state.state, counters: sum,
+                bufferedBytes: state.bytes + state.takenBytes,
                 oldestAge: oldest.map { .nanoseconds(max(0, monotonicNanoseconds() - $0)) }, lastError: state.lastError,
                 isCongested: isCongested,
                 rules: zip(state.ruleIDs, state.uses).map { (ruleID: $0, counters: $1) })

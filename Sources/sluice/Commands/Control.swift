@@ -36,7 +36,8 @@ struct Control: ParsableCommand {
         do throws(AdminError) {
             let (command, arguments) = try split()
             let answer = try AdminClient.run(
-                path: AdminServer.path(dataDirectory: configuration.node.dataDirectory), command: command, arguments: arguments)
+                path: AdminServer.path(dataDirectory: configuration.node.dataDirectory), command: command,
+                arguments: arguments)
             if json {
                 FileHandle.standardOutput.write(answer.data.encoded(pretty: true) + Data("\n".utf8))
             } else {
@@ -44,7 +45,9 @@ struct Control: ParsableCommand {
             }
         } catch {
             if json {
-                let data = JSONValue.object(["error": .string(error.description), "code": .integer(Int(error.exitCode))])
+                let data = JSONValue.object([
+                    "error": .string(error.description), "code": .integer(Int(error.exitCode)),
+                ])
                 FileHandle.standardOutput.write(data.encoded(pretty: true) + Data("\n".utf8))
             }
             Problems.print(line: error.description)

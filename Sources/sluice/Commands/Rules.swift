@@ -40,7 +40,9 @@ extension Rules {
             } else {
                 Problems.print(loaded.problems)
                 let rules = loaded.definition.rules.count
-                if loaded.isValid { print("\(rules) \(rules == 1 ? "rule" : "rules") in \(loaded.files.count) files: no errors") }
+                if loaded.isValid {
+                    print("\(rules) \(rules == 1 ? "rule" : "rules") in \(loaded.files.count) files: no errors")
+                }
             }
             if !loaded.isValid || strict && !loaded.problems.isEmpty { throw ExitCode(1) }
         }
@@ -87,16 +89,45 @@ extension Rules {
             guard let rule = loaded.definition.rule(id) else {
                 Problems.print(loaded.problems.filter { $0.severity == .error })
                 let known = loaded.definition.rules.map(\.id)
-                let hint = didYouMean(id, known).map { "; did you mean \"\($0)\"?" } ?? "; there are: \(known.joined(separator: ", "))"
+                let hint =
+                    didYouMean(id, known).map { "; did you mean \"\($0)\"?" }
+                    ?? "; there are: \(known.joined(separator: ", "))"
                 Problems.print(line: "there is no rule \"\(id)\"\(hint)")
                 throw ExitCode(4)
             }
-            let text = rule.compiled.explain()
+            var text = rule.compiled.explain()
+            if !text.hasSuffix("\n") { text += "\n" }
+            let actions = rule.actions.map(\.summary)
             if json {
-                print(try encode(["id": rule.id, "file": rule.origin.description, "sql": rule.sql, "explanation": text]))
+                print(
+                    try encode(
+                        Explanation(
+                            id: rule.id, file: rule.origin.description, sql: rule.sql, explanation: text,
+                            actions: actions)))
             } else {
-                print("rule \(rule.id)  (\(rule.origin))\n\(text)", terminator: text.hasSuffix("\n") ? "" : "\n")
+                print("\(text)  defined at \(rule.origin)\n  actions, in order:")
+                for (number, action) in actions.enumerated() { print("    \(number + 1). \(action)") }
+                if actions.isEmpty { print("    none: the rule only counts") }
             }
+        }
+    }
+}
+
+private struct Explanation: Encodable {
+    let id: String
+    let file: String
+    let sql: String
+    let explanation: String
+    let actions: [String]
+}
+
+extension RuleActionUse {
+    /// The action's kind and name: `republish hot~1`.
+    fileprivate var summary: String {
+        switch kind {
+        case .action(let id): id
+        case .republish(let arguments): "republish to \(arguments.topic)  (\(name))"
+        case .console: "console  (\(name))"
         }
     }
 }

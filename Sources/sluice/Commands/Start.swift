@@ -23,29 +23,22 @@ struct Start: AsyncParsableCommand {
         let configuration = try Configuration.load(config)
         LoggingSystem.bootstrap { label in
             var handler: any LogHandler =
-                configuration.log.format == .json ? JSONLogHandler(label: label) : StreamLogHandler.standardError(label: label)
+                configuration.log.format == .json
+                ? JSONLogHandler(label: label) : StreamLogHandler.standardError(label: label)
             handler.logLevel = Logger.Level(configuration.log.level)
             return handler
         }
         let logger = Logger(label: "sluice")
-        try makeDirectory(configuration.node.dataDirectory)
         let node = try RunningNode(configuration, logger: logger)
         try await node.run()
-    }
-
-    private func makeDirectory(_ path: String) throws {
-        do {
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o750])
-        } catch {
-            throw Failure("the data directory \(path) can't be made: \(error.localizedDescription); change node.data_dir")
-        }
     }
 }
 
 /// A node with all that belongs to it, from start to drain.
 struct RunningNode {
     private let configuration: BrokerConfiguration
+    /// Held for as long as the node runs.
+    private let directory: DataDirectory
     private let node: BrokerNode
     private let rules: RuleManager
     private let admin: AdminServer
@@ -56,6 +49,7 @@ struct RunningNode {
     init(_ configuration: BrokerConfiguration, logger: Logger) throws {
         self.configuration = configuration
         self.logger = logger
+        directory = try DataDirectory(configuration.node.dataDirectory)
         let environment = ProcessInfo.processInfo.environment
         let options = NodeOptions(configuration, version: sluiceVersion, environment: environment)
         let node = BrokerNode(options, logger: logger)
@@ -69,7 +63,8 @@ struct RunningNode {
             environment: .process(), logger: logger)
         self.rules = rules
         admin = AdminServer(
-            path: AdminServer.path(dataDirectory: configuration.node.dataDirectory), node: node, rules: rules, logger: logger)
+            path: AdminServer.path(dataDirectory: configuration.node.dataDirectory), node: node, rules: rules,
+            logger: logger)
         let report = rules.load()
         guard report.isInForce else {
             Problems.print(report.problems)
@@ -79,7 +74,9 @@ struct RunningNode {
         Problems.print(report.problems)
         do { try node.start(options) } catch { throw Failure("\(error)") }
         do { try admin.start() } catch {
-            throw Failure("the admin socket \(AdminServer.path(dataDirectory: configuration.node.dataDirectory)) can't be made: \(error)")
+            throw Failure(
+                "the admin socket \(AdminServer.path(dataDirectory: configuration.node.dataDirectory)) can't be made: \(error)"
+            )
         }
         watcher = RuleWatcher(paths: configuration.rules.paths, logger: logger) {
             Self.reload(rules, logger, because: "a rule file changed")
@@ -97,8 +94,12 @@ struct RunningNode {
             for rule in rules.ruleStatuses { say("  \(rule.id)  (\(rule.origin))") }
         }
         say("Sluice \(sluiceVersion) is running now!")
-        if let listener = node.listeners.first(where: { $0.id.hasPrefix("tcp:") }), let port = listener.address.split(separator: ":").last {
-            say("Next: mosquitto_sub -p \(port) -t 'demo/#' -v     and     mosquitto_pub -p \(port) -t demo/hello -m hello")
+        if let listener = node.listeners.first(where: { $0.id.hasPrefix("tcp:") }),
+            let port = listener.address.split(separator: ":").last
+        {
+            say(
+                "Next: mosquitto_sub -p \(port) -t 'demo/#' -v     and     mosquitto_pub -p \(port) -t demo/hello -m hello"
+            )
         }
     }
 

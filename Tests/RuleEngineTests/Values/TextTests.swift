@@ -54,7 +54,8 @@ import Testing
             (30.3, 15, true, "30.300000000000001"), (30.3, 1, true, "30.3"), (0.1, 20, true, "0.10000000000000000555"),
             (100.0, 0, true, "100"), (0.0, 3, true, "0.0"),
             (1.25, 1, false, "1.3"), (1.0, 3, false, "1.000"), (-2.5, 0, false, "-3"),
-            (1e30, 2, false, "1000000000000000019884624838656.00"), (1e30, 2, true, "1000000000000000019884624838656.0"),
+            (1e30, 2, false, "1000000000000000019884624838656.00"),
+            (1e30, 2, true, "1000000000000000019884624838656.0"),
         ] as [(Double, Int, Bool, String)])
     func `fixed notation takes any number of decimals`(value: Double, decimals: Int, compact: Bool, expected: String) {
         let output = OutputBuffer()

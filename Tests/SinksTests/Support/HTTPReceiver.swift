@@ -125,7 +125,9 @@ final class HTTPReceiver: Sendable {
     }
 
     private func parse(_ input: inout [UInt8]) -> Request? {
-        guard let end = (0..<max(0, input.count - 3)).first(where: { Array(input[$0..<$0 + 4]) == Array("\r\n\r\n".utf8) })
+        guard
+            let end = (0..<max(0, input.count - 3)).first(where: { Array(input[$0..<$0 + 4]) == Array("\r\n\r\n".utf8) }
+            )
         else { return nil }
         let lines = String(decoding: input[..<end], as: UTF8.self).components(separatedBy: "\r\n")
         let first = lines[0].split(separator: " ")
@@ -146,7 +148,9 @@ final class HTTPReceiver: Sendable {
         switch reply {
         case .status(let status, let headers, let body):
             let lines = ["HTTP/1.1 \(status) X", "Content-Length: \(body)"] + headers
-            return send(descriptor, Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + [UInt8](repeating: 0x78, count: body))
+            return send(
+                descriptor,
+                Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + [UInt8](repeating: 0x78, count: body))
         case .hang:
             var byte: UInt8 = 0
             // Until the other side or `stop` ends it.

@@ -35,7 +35,9 @@ final class SinkRig {
             })
     }
 
-    func append(_ members: [(String, RowValue)], client: String = "c1", rule: String = "r1", time: Int64 = 1_767_323_045_000) throws {
+    func append(
+        _ members: [(String, RowValue)], client: String = "c1", rule: String = "r1", time: Int64 = 1_767_323_045_000
+    ) throws {
         context.arena.reset()
         let row = try row(members)
         let use = uses[rule] ?? worker.use(ruleID: rule)

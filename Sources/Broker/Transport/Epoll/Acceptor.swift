@@ -34,7 +34,8 @@ final class Acceptor: @unchecked Sendable {  // `listeners` is fixed before the 
     func listen(_ context: ListenerContext, host: String, port: Int, backlog: Int) throws(TransportError) -> Int {
         var address = try SocketAddress(host: host, port: port)
         let descriptor = socket(
-            Int32(address.family), Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+            Int32(address.family),
+            Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw TransportError("socket", errno) }
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, 4)
@@ -99,7 +100,9 @@ final class Acceptor: @unchecked Sendable {  // `listeners` is fixed before the 
                 if errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS {
                     logger.error(
                         "No connection can be accepted; raise the limit of open files.",
-                        metadata: ["listener.id": "\(listening.context.id)", "error": "\(TransportError("accept", errno))"])
+                        metadata: [
+                            "listener.id": "\(listening.context.id)", "error": "\(TransportError("accept", errno))",
+                        ])
                     return false
                 }
                 return true
@@ -110,7 +113,8 @@ final class Acceptor: @unchecked Sendable {  // `listeners` is fixed before the 
             }
             configure(descriptor, listening.context)
             let endpoints = Endpoints(
-                peerHost: address.host, peerPort: address.port, localName: SocketAddress.local(of: descriptor)?.text ?? "")
+                peerHost: address.host, peerPort: address.port,
+                localName: SocketAddress.local(of: descriptor)?.text ?? "")
             let loop = loops[next % loops.count]
             next &+= 1
             let context = listening.context

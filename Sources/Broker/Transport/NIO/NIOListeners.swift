@@ -36,10 +36,13 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: options.noDelay ? 1 : 0)
             .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 256, maximum: 65_536))
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 256, maximum: 65_536)
+            )
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(
-                .writeBufferWaterMark, value: ChannelOptions.Types.WriteBufferWaterMark(low: 256 * 1024, high: 1024 * 1024))
+                .writeBufferWaterMark,
+                value: ChannelOptions.Types.WriteBufferWaterMark(low: 256 * 1024, high: 1024 * 1024)
+            )
             .childChannelInitializer { channel in
                 guard context.admit() else { return channel.close() }
                 channel.closeFuture.whenComplete { _ in context.release() }
@@ -53,7 +56,8 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
                     switch options.kind {
                     case .tcp, .ssl: try pipeline.addHandler(NIOConnectionHandler(loop: loop, listener: context))
                     case .ws, .wss:
-                        try Self.addWebSocket(pipeline, loop: loop, context: context, options, maxFrameSize: maxFrameSize)
+                        try Self.addWebSocket(
+                            pipeline, loop: loop, context: context, options, maxFrameSize: maxFrameSize)
                     }
                 }
             }
@@ -72,7 +76,9 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
         }
         guard let keepAlive = options.keepAlive else { return }
         try channelOptions.setOption(.socketOption(.so_keepalive), value: 1)
-        for (name, value) in [(TCP_KEEPIDLE, keepAlive.idle), (TCP_KEEPINTVL, keepAlive.interval), (TCP_KEEPCNT, keepAlive.probes)] {
+        for (name, value) in [
+            (TCP_KEEPIDLE, keepAlive.idle), (TCP_KEEPINTVL, keepAlive.interval), (TCP_KEEPCNT, keepAlive.probes),
+        ] {
             try channelOptions.setOption(
                 .tcpOption(NIOBSDSocket.Option(rawValue: name)), value: SocketOptionValue(value))
         }
@@ -92,7 +98,8 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
         let refusal = NoWebSocketHandler(path: options.webSocketPath)
         let bound = NIOLoopBound(refusal, eventLoop: loop.eventLoop)
         let upgrader = NIOWebSocketServerUpgrader(
-            maxFrameSize: min(maxFrameSize + 16, options.maxFrameSize, Int(UInt32.max) - 1), automaticErrorHandling: true,
+            maxFrameSize: min(maxFrameSize + 16, options.maxFrameSize, Int(UInt32.max) - 1),
+            automaticErrorHandling: true,
             shouldUpgrade: { channel, head in channel.eventLoop.makeSucceededFuture(accepted.accept(head)) },
             upgradePipelineHandler: { channel, _ in
                 channel.eventLoop.makeCompletedFuture {
@@ -100,15 +107,19 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
                     try channel.pipeline.syncOperations.addHandler(WebSocketHandler(loop: loop, listener: context))
                 }
             })
-        try pipeline.configureHTTPServerPipeline(withServerUpgrade: (upgraders: [upgrader], completionHandler: { _ in }))
+        try pipeline.configureHTTPServerPipeline(
+            withServerUpgrade: (upgraders: [upgrader], completionHandler: { _ in }))
         try pipeline.addHandler(refusal)
     }
 
     private static func configuration(_ options: TLSOptions) throws -> TLSConfiguration {
-        let certificates = try NIOSSLCertificate.fromPEMFile(options.certificateFile).map { NIOSSLCertificateSource.certificate($0) }
+        let certificates = try NIOSSLCertificate.fromPEMFile(options.certificateFile).map {
+            NIOSSLCertificateSource.certificate($0)
+        }
         let key: NIOSSLPrivateKey
         if let password = options.keyPassword {
-            key = try NIOSSLPrivateKey(file: options.keyFile, format: .pem) { (provide: NIOSSLPassphraseSetter<[UInt8]>) in
+            key = try NIOSSLPrivateKey(file: options.keyFile, format: .pem) {
+                (provide: NIOSSLPassphraseSetter<[UInt8]>) in
                 provide(Array(password.utf8))
             }
         } else {
@@ -119,7 +130,8 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
         configuration.minimumTLSVersion = .tlsv12
         if let file = options.authorityFile { configuration.trustRoots = .file(file) }
         if options.verifiesPeer {
-            configuration.certificateVerification = options.failsWithoutPeerCertificate ? .noHostnameVerification : .optionalVerification
+            configuration.certificateVerification =
+                options.failsWithoutPeerCertificate ? .noHostnameVerification : .optionalVerification
         }
         return configuration
     }

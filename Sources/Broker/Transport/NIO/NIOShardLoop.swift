@@ -19,7 +19,9 @@ final class NIOShardLoop: @unchecked Sendable {
 
     func start() {
         eventLoop.execute {
-            self.timer = self.eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(500), delay: .milliseconds(500)) { _ in
+            self.timer = self.eventLoop.scheduleRepeatedTask(
+                initialDelay: .milliseconds(500), delay: .milliseconds(500)
+            ) { _ in
                 self.beginTick()
                 self.shard.timerTick()
             }

@@ -64,7 +64,8 @@ final class WebSocketHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) { end("tcp_closed", context) }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        loop.shard.logger.debug("A WebSocket failed.", metadata: ["listener.id": "\(listener.id)", "error": "\(error)"])
+        loop.shard.logger.debug(
+            "A WebSocket failed.", metadata: ["listener.id": "\(listener.id)", "error": "\(error)"])
         end("protocol_error", context)
     }
 
@@ -93,7 +94,9 @@ struct WebSocketRules: Sendable {
     func accept(_ head: HTTPRequestHead) -> HTTPHeaders? {
         guard head.uri.split(separator: "?", maxSplits: 1).first.map(String.init) == path else { return nil }
         if !origins.isEmpty {
-            guard let origin = head.headers.first(name: "Origin") else { return allowsMissingOrigin ? chosen(head) : nil }
+            guard let origin = head.headers.first(name: "Origin") else {
+                return allowsMissingOrigin ? chosen(head) : nil
+            }
             guard origins.contains(origin) else { return nil }
         }
         return chosen(head)
@@ -120,17 +123,22 @@ final class NoWebSocketHandler: ChannelInboundHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard case .head(let head) = Self.unwrapInboundIn(data) else { return }
         let isPath = head.uri.split(separator: "?", maxSplits: 1).first.map(String.init) == path
-        let text = isPath
-            ? "MQTT over WebSocket: ask for an upgrade with the subprotocol \"mqtt\".\n" : "MQTT over WebSocket is at \(path).\n"
+        let text =
+            isPath
+            ? "MQTT over WebSocket: ask for an upgrade with the subprotocol \"mqtt\".\n"
+            : "MQTT over WebSocket is at \(path).\n"
         var body = context.channel.allocator.buffer(capacity: text.utf8.count)
         body.writeString(text)
         let headers: HTTPHeaders = [
-            "Content-Type": "text/plain; charset=utf-8", "Content-Length": String(body.readableBytes), "Connection": "close",
+            "Content-Type": "text/plain; charset=utf-8", "Content-Length": String(body.readableBytes),
+            "Connection": "close",
         ]
         let answer = HTTPResponseHead(version: .http1_1, status: isPath ? .badRequest : .notFound, headers: headers)
         context.write(Self.wrapOutboundOut(.head(answer)), promise: nil)
         context.write(Self.wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
         let context = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.value.writeAndFlush(Self.wrapOutboundOut(.end(nil))).whenComplete { _ in context.value.close(promise: nil) }
+        context.value.writeAndFlush(Self.wrapOutboundOut(.end(nil))).whenComplete { _ in
+            context.value.close(promise: nil)
+        }
     }
 }
