@@ -122,17 +122,17 @@ package final class RuleManager: Sendable {
         let sinks = try startSinks(loaded.definition, state)
         var rules: [InstalledRule] = []
         for definition in loaded.definition.rules {
-            let rule = makeRule(definition, sinks)
-            if let running = state.rules.first(where: { $0.id == rule.id }) {
-                if running.contentHash == rule.contentHash {
+            let content = contentHash(definition, sinks)
+            if let running = state.rules.first(where: { $0.id == definition.id }) {
+                if running.contentHash == content {
                     rules.append(running)
                     continue
                 }
-                report.changed.append(rule.id)
+                report.changed.append(definition.id)
             } else {
-                report.added.append(rule.id)
+                report.added.append(definition.id)
             }
-            rules.append(rule)
+            rules.append(makeRule(definition, sinks, content: content, generation: state.generation + 1))
         }
         report.removed = state.rules.map(\.id).filter { id in !rules.contains { $0.id == id } }
         node.install(RuleSnapshot(rules: rules))
@@ -182,9 +182,18 @@ package final class RuleManager: Sendable {
         return sinks
     }
 
-    private func makeRule(_ definition: RuleDefinition, _ sinks: [String: RunningSink]) -> InstalledRule {
+    /// Changes with the rule and with each sink that it uses.
+    private func contentHash(_ definition: RuleDefinition, _ sinks: [String: RunningSink]) -> String {
+        definition.actions.reduce(definition.content.hash) { hash, use in
+            guard case .action(let id) = use.kind, let sink = sinks[id] else { return hash }
+            return hash + sink.content
+        }
+    }
+
+    private func makeRule(
+        _ definition: RuleDefinition, _ sinks: [String: RunningSink], content: String, generation: Int
+    ) -> InstalledRule {
         var actions: [InstalledAction] = []
-        var content = definition.content.hash
         for use in definition.actions {
             switch use.kind {
             case .republish(let arguments):
@@ -192,14 +201,17 @@ package final class RuleManager: Sendable {
             case .action(let id):
                 // A disabled action has no sink; its rows are counted as discarded by its absence here.
                 guard let sink = sinks[id] else { continue }
-                content += sink.content
                 actions.append(
                     .sink(
-                        sink.worker, use: sink.worker.use(ruleID: definition.id, undefinedAs: definition.undefinedAs),
+                        sink.worker, use: sink.worker.use(
+                            ruleID: definition.id, undefinedAs: definition.undefinedAs, generation: generation),
                         name: use.name))
             case .console:
                 guard let sink = sinks[use.name] else { continue }
-                actions.append(.sink(sink.worker, use: sink.worker.use(ruleID: definition.id), name: use.name))
+                actions.append(
+                    .sink(
+                        sink.worker, use: sink.worker.use(ruleID: definition.id, undefinedAs: definition.undefinedAs, generation: generation),
+                        name: use.name))
             }
         }
         return InstalledRule(

@@ -33,8 +33,8 @@ package struct RuleStatus: Sendable {
         origin = rule.origin
         explanation = rule.compiled.explain()
         let outcomes = rule.actions.map { action -> SinkCounters? in
-            guard case .sink(let worker, _, _) = action else { return nil }
-            return worker.status().rules.first { $0.ruleID == rule.id }?.counters ?? SinkCounters()
+            guard case .sink(let worker, let use, _) = action else { return nil }
+            return worker.counters(of: use)
         }
         let totals = rule.totals
         self.totals = totals

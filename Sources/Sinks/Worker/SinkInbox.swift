@@ -35,7 +35,7 @@ final class SinkInbox: Sendable {
         /// Bytes that the scheduler is to drop.
         var pendingDrop = 0
         var uses: [SinkCounters] = []
-        var ruleIDs: [String] = []
+        var useKeys: [UseKey] = []
         var phase = Phase.running
         var sleep = Sleep.none
         var state = SinkStatus.State.connecting
@@ -63,15 +63,19 @@ final class SinkInbox: Sendable {
 
     var isCongested: Bool { congested.load(ordering: .relaxed) }
 
-    /// - Returns: the index of the use, the same for the same rule.
-    func use(ruleID: String) -> Int {
+    /// - Returns: the index of the use, the same for the same generation of the same rule.
+    func use(ruleID: String, generation: Int) -> Int {
         state.withLock { state in
-            if let known = state.ruleIDs.firstIndex(of: ruleID) { return known }
-            state.ruleIDs.append(ruleID)
+            let key = UseKey(ruleID: ruleID, generation: generation)
+            if let known = state.useKeys.firstIndex(of: key) { return known }
+            state.useKeys.append(key)
             state.uses.append(SinkCounters())
-            return state.ruleIDs.count - 1
+            return state.useKeys.count - 1
         }
     }
+
+    /// What became of one use's records.
+    func counters(use: Int) -> SinkCounters { state.withLock { $0.uses[use] } }
 
     /// Takes an appender's chunk and gives it an empty one. Called on the shard.
     func accept(_ chunk: inout RecordChunk, _ tally: AppendTally) {
@@ -314,7 +318,26 @@ extension SinkInbox {
                 bufferedBytes: state.bytes + state.takenBytes,
                 oldestAge: oldest.map { .nanoseconds(max(0, monotonicNanoseconds() - $0)) }, lastError: state.lastError,
                 isCongested: isCongested,
-                rules: zip(state.ruleIDs, state.uses).map { (ruleID: $0, counters: $1) })
+                rules: Self.byRule(state.useKeys, state.uses))
         }
     }
+
+    /// The counters of a rule's generations together.
+    private static func byRule(_ keys: [UseKey], _ uses: [SinkCounters]) -> [(ruleID: String, counters: SinkCounters)] {
+        var result: [(ruleID: String, counters: SinkCounters)] = []
+        for (key, counters) in zip(keys, uses) {
+            if let index = result.firstIndex(where: { $0.ruleID == key.ruleID }) {
+                result[index].counters += counters
+            } else {
+                result.append((key.ruleID, counters))
+            }
+        }
+        return result
+    }
+}
+
+/// A rule that changed counts from zero, while what it had handed over before goes on being counted.
+struct UseKey: Hashable {
+    var ruleID: String
+    var generation: Int
 }

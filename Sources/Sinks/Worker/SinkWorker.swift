@@ -38,10 +38,14 @@ package final class SinkWorker: @unchecked Sendable {
         done = try EventSignal()
     }
 
-    /// The use of this sink by a rule; the same for the same rule id. Any thread, when rules are wired.
-    package func use(ruleID: String, undefinedAs: JSON.UndefinedEncoding = .text) -> RuleUse {
-        RuleUse(ruleID: ruleID, undefinedAs: undefinedAs, index: inbox.use(ruleID: ruleID))
+    /// The use of this sink by a rule; the same for the same id and generation. Any thread, when rules are wired.
+    /// - Parameter generation: changes with the rule, so that its counters begin anew.
+    package func use(ruleID: String, undefinedAs: JSON.UndefinedEncoding = .text, generation: Int = 0) -> RuleUse {
+        RuleUse(ruleID: ruleID, undefinedAs: undefinedAs, index: inbox.use(ruleID: ruleID, generation: generation))
     }
+
+    /// What became of the records of one use. Any thread.
+    package func counters(of use: RuleUse) -> SinkCounters { inbox.counters(use: use.index) }
 
     /// A shard's end; one for each shard, to be used on its thread alone.
     package func makeAppender() -> SinkAppender {
