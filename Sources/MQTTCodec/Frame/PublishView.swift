@@ -71,7 +71,7 @@ package struct PublishView {
         }
         if topic.count == 0, scan.topicAlias == 0 {
             throw version == .v5
-                ? .error("MQTT-3.3.2-8", "A PUBLISH has neither topic nor Topic Alias.")
+                ? .error("MQTT5 §3.3.2.1", "A PUBLISH has neither topic nor Topic Alias.")
                 : .malformed("MQTT3-3.3.2-1", "A PUBLISH has no topic.")
         }
         let payload = Bytes(rebasing: body[reader.position...])
@@ -85,9 +85,13 @@ package struct PublishView {
     @inline(never)
     package static func isText(_ payload: Bytes) -> Bool {
         if UTF8Text.isValid(payload) { return true }
-        return payload.split(separator: 0, omittingEmptySubsequences: false).allSatisfy {
-            UTF8Text.isValid(Bytes(rebasing: $0))
+        var start = 0
+        while start < payload.count {
+            let end = payload[start...].firstIndex(of: 0) ?? payload.count
+            guard UTF8Text.isValid(Bytes(rebasing: payload[start..<end])) else { return false }
+            start = end + 1
         }
+        return true
     }
 
     /// UTF-8, no wildcard, no U+0000. [MQTT-3.3.2-1] [MQTT-3.3.2-2]

@@ -72,9 +72,11 @@ extension ConnectPacket {
         }
         let level = try reader.byte()
         guard let version = ProtocolVersion(rawValue: level), version.protocolName == name else {
+            // A bridge sets the highest bit of its 3.x level, and without it tries again once 3.x's code 1 answers it.
+            let isBridge = level == 0x83 || level == 0x84
             throw ProtocolViolation(
                 .unsupportedProtocolVersion, clause: "MQTT-3.1.2-2", "Protocol level \(level) of \(name) is not known.",
-                connackVersion: level > 5 ? .v5 : .v311)
+                connackVersion: level > 5 && !isBridge ? .v5 : .v311)
         }
         return version
     }
@@ -101,8 +103,9 @@ extension ConnectPacket {
         if hasWill {
             packet.will = try will(&reader, version: version, qos: willQoS, retain: flags & 0x20 != 0)
         }
-        if flags & 0x80 != 0 { packet.username = try reader.text() }
-        if flags & 0x40 != 0 { packet.password = Array(try reader.binary()) }
+        // In 3.1 the length takes precedence over these two flags. [MQTT 3.1 §3.1]
+        if flags & 0x80 != 0, version != .v31 || reader.remaining > 0 { packet.username = try reader.text() }
+        if flags & 0x40 != 0, version != .v31 || reader.remaining > 0 { packet.password = Array(try reader.binary()) }
         try reader.end()
         return packet
     }
@@ -166,11 +169,14 @@ package struct ConnackPacket: Equatable, Sendable {
         var reader = FieldReader(body)
         let flags = try reader.byte()
         if flags > 1 { throw .malformed("MQTT-3.2.2-1", "Reserved flags of CONNACK are set.") }
-        self.init(sessionPresent: flags == 1, reason: ReasonCode(rawValue: try reader.byte()))
+        let code = try reader.byte()
+        guard let reason = ReasonCode(connackCode: code, version: version) else {
+            throw .error(version == .v5 ? "MQTT-3.2.2-8" : "MQTT3-3.2.2-6", "\(code) is no code of CONNACK.")
+        }
+        // 3.1 reserves the byte and has no such flag.
+        self.init(sessionPresent: flags == 1 && version != .v31, reason: reason)
+        if sessionPresent, reason != .success { throw .error("MQTT-3.2.2-6", "A refusal has Session Present set.") }
         if version == .v5 {
-            guard reason.isValid(for: .connack) else {
-                throw .error("MQTT-3.2.2-8", "\(reason) is no code of CONNACK.")
-            }
             properties = try Properties.decode(&reader, set: .connack, from: .server)
         }
         try reader.end()

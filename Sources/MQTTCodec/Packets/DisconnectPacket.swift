@@ -12,11 +12,15 @@ package struct DisconnectPacket: Equatable, Sendable {
 
     init(_ body: Bytes, version: ProtocolVersion, from peer: Peer) throws(ProtocolViolation) {
         self.init()
+        guard peer == .client || version == .v5 else {
+            throw .error("MQTT3-3.14", "Only a client sends DISCONNECT before 5.0.")
+        }
         guard body.count > 0 else { return }
         guard version == .v5 else { throw .malformed("MQTT3-3.14.1-1", "A DISCONNECT has a body.") }
         var reader = FieldReader(body)
         reason = ReasonCode(rawValue: try reader.byte())
-        guard reason.isValid(for: .disconnect), peer == .server || reason.isValidFromClient else {
+        let isFromSide = peer == .client ? reason.isValidFromClient : reason != .disconnectWithWill
+        guard reason.isValid(for: .disconnect), isFromSide else {
             throw .error("MQTT-3.14.2-1", "\(reason.rawValue) is no code of a DISCONNECT from this side.")
         }
         if reader.remaining > 0 { properties = try Properties.decode(&reader, set: .disconnect, from: peer) }
@@ -53,13 +57,17 @@ package struct AuthPacket: Equatable, Sendable {
     init(_ body: Bytes, version: ProtocolVersion, from peer: Peer) throws(ProtocolViolation) {
         guard version == .v5 else { throw .malformed("MQTT3-2.2.1", "Packet type 15 is reserved before 5.0.") }
         self.init(reason: .success)
-        guard body.count > 0 else { return }
         var reader = FieldReader(body)
-        reason = ReasonCode(rawValue: try reader.byte())
-        guard reason.isValid(for: .auth) else {
-            throw .error("MQTT-3.15.2-1", "\(reason.rawValue) is no code of AUTH.")
+        if reader.remaining > 0 { reason = ReasonCode(rawValue: try reader.byte()) }
+        // A server ends the exchange, a client begins it anew. [MQTT5 §3.15.2.1]
+        guard reason.isValid(for: .auth), reason != (peer == .client ? .success : .reAuthenticate) else {
+            throw .error("MQTT-3.15.2-1", "\(reason.rawValue) is no code of an AUTH from this side.")
         }
-        if reader.remaining > 0 { properties = try Properties.decode(&reader, set: .auth, from: peer) }
+        if body.count == 0 { return }
+        properties = try Properties.decode(&reader, set: .auth, from: peer)
+        if properties.authenticationMethod == nil {
+            throw .error("MQTT5 §3.15.2.2.2", "An AUTH has no Authentication Method.")
+        }
         try reader.end()
     }
 

@@ -19,7 +19,9 @@ package struct SubscriptionOptions: Equatable, Sendable {
 
     init(_ byte: UInt8, version: ProtocolVersion) throws(ProtocolViolation) {
         guard let qos = QoS(rawValue: byte & 3) else {
-            throw .malformed("MQTT-3.8.3-4", "A subscription asks for QoS 3.")
+            throw version == .v5
+                ? .error("MQTT5 §3.8.3.1", "A subscription asks for QoS 3.")
+                : .malformed("MQTT3-3.8.3-4", "A subscription asks for QoS 3.")
         }
         guard version == .v5 else {
             if byte & 0xFC != 0 { throw .malformed("MQTT3-3.8.3-4", "Reserved bits of a requested QoS are set.") }
@@ -28,7 +30,7 @@ package struct SubscriptionOptions: Equatable, Sendable {
         }
         if byte & 0xC0 != 0 { throw .malformed("MQTT-3.8.3-5", "Reserved bits of subscription options are set.") }
         guard let handling = RetainHandling(rawValue: byte >> 4 & 3) else {
-            throw .error("MQTT-3.8.3-4", "Retain Handling 3 is reserved.")
+            throw .error("MQTT5 §3.8.3.1", "Retain Handling 3 is reserved.")
         }
         self.init(qos: qos, noLocal: byte & 4 != 0, retainAsPublished: byte & 8 != 0, retainHandling: handling)
     }
@@ -162,9 +164,10 @@ package struct SubackPacket: Equatable, Sendable {
         while reader.remaining > 0 {
             let reason = ReasonCode(rawValue: try reader.byte())
             let isValid = version == .v5 ? reason.isValid(for: .suback) : [0, 1, 2, 0x80].contains(reason.rawValue)
-            guard isValid else { throw .malformed("MQTT-3.9.3-2", "\(reason) is no code of SUBACK.") }
+            guard isValid else { throw .malformed("MQTT-3.9.3-2", "\(reason.rawValue) is no code of SUBACK.") }
             reasons.append(reason)
         }
+        if reasons.isEmpty { throw .malformed("MQTT-3.9.3-1", "A SUBACK has no code.") }
     }
 
     package func encode(to output: OutputBuffer, version: ProtocolVersion) {
@@ -199,10 +202,11 @@ package struct UnsubackPacket: Equatable, Sendable {
         while reader.remaining > 0 {
             let reason = ReasonCode(rawValue: try reader.byte())
             guard reason.isValid(for: .unsuback) else {
-                throw .malformed("MQTT-3.11.3-2", "\(reason) is no code of UNSUBACK.")
+                throw .malformed("MQTT-3.11.3-2", "\(reason.rawValue) is no code of UNSUBACK.")
             }
             reasons.append(reason)
         }
+        if reasons.isEmpty { throw .malformed("MQTT-3.11.3-1", "An UNSUBACK has no code.") }
     }
 
     package func encode(to output: OutputBuffer, version: ProtocolVersion) {

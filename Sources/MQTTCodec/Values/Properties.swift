@@ -70,7 +70,7 @@ extension Properties {
             try properties.read(identifier, &reader)
         }
         if properties.authenticationData != nil, properties.authenticationMethod == nil {
-            throw .error("MQTT-3.1.2.11.10", "Authentication Data came without an Authentication Method.")
+            throw .error("MQTT5 §3.1.2.11.10", "Authentication Data came without an Authentication Method.")
         }
         return properties
     }
@@ -88,18 +88,18 @@ extension Properties {
     ) throws(ProtocolViolation) -> PropertyIdentifier {
         let number = try reader.variable()
         guard number < 64, let identifier = PropertyIdentifier(rawValue: UInt8(number)) else {
-            throw .malformed("MQTT-2.2.2-2", "\(number) is no property.")
+            throw .malformed("MQTT5 §2.2.2.2", "\(number) is no property.")
         }
         let bit: UInt64 = 1 << UInt64(number)
         guard set.mask & bit != 0 else {
-            throw .error("MQTT-2.2.2-2", "The property \(identifier) is not allowed here.")
+            throw .malformed("MQTT5 §2.2.2.2", "The property \(identifier) is not allowed here.")
         }
         if identifier == .subscriptionIdentifier, set == .publish, peer == .client {
             throw .error("MQTT-3.3.4-6", "A client's PUBLISH has a Subscription Identifier.")
         }
         let mayRepeat = identifier == .userProperty || identifier == .subscriptionIdentifier && set == .publish
         guard mayRepeat || seen & bit == 0 else {
-            throw .error("MQTT-2.2.2-3", "The property \(identifier) came twice.")
+            throw .error("MQTT5 §2.2.2.2", "The property \(identifier) came twice.")
         }
         seen |= bit
         return identifier

@@ -86,6 +86,22 @@ extension ReasonCode {
         }
     }
 
+    /// What a CONNACK says: a reason code in 5.0, one of six return codes before. [MQTT-3.2.2-8] [MQTT3-3.2.2.3]
+    /// - Returns: nil for a byte that is none of them.
+    init?(connackCode byte: UInt8, version: ProtocolVersion) {
+        let known: ReasonCode? =
+            version == .v5
+            ? ReasonCode(rawValue: byte)
+            : Self.connectReturnCodes.indices.contains(Int(byte)) ? Self.connectReturnCodes[Int(byte)] : nil
+        guard let known, known.isValid(for: .connack) else { return nil }
+        self = known
+    }
+
+    private static let connectReturnCodes: [ReasonCode] = [
+        .success, .unsupportedProtocolVersion, .clientIdentifierNotValid, .serverUnavailable, .badUserNameOrPassword,
+        .notAuthorized,
+    ]
+
     /// Codes that a packet of this type may carry. [MQTT5 §2.4]
     package func isValid(for type: PacketType) -> Bool {
         switch type {
