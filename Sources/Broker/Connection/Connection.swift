@@ -84,12 +84,10 @@ final class Connection: Hashable {
     /// Reads on where an earlier call had to stop.
     func consumePending() {
         guard let buffer = pending else { return }
-        let consumed = consume(buffer.bytes)
-        buffer.consume(consumed)
-        if buffer.isEmpty || phase == .closed {
-            pending = nil
-            shard.giveBack(buffer)
-        }
+        // Ours meanwhile: a connection that ends in one of these packets must not give back what is being read.
+        pending = nil
+        buffer.consume(consume(buffer.bytes))
+        if buffer.isEmpty || phase == .closed { shard.giveBack(buffer) } else { pending = buffer }
     }
 
     /// Handles the whole packets at the front.
