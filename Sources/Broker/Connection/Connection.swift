@@ -39,6 +39,8 @@ final class Connection: Hashable {
     private var pending: OutputBuffer?
     var isDirty = false
     var isPausedByPressure = false
+    /// Not read from until the client has taken its answers.
+    private var isPausedByBacklog = false
     private var closesAfterFlush = false
     /// Monotonic milliseconds.
     var lastReceived: Int64
@@ -66,13 +68,21 @@ final class Connection: Hashable {
         guard phase != .closed else { return }
         lastReceived = shard.now
         shard.counters.bytesReceived.add(bytes.count)
-        guard let pending else {
+        if let pending {
+            pending.append(bytes)
+            if phase != .awaitingSession { consumePending() }
+        } else {
             let consumed = consume(bytes)
             if consumed < bytes.count, phase != .closed { keep(Bytes(rebasing: bytes[consumed...])) }
-            return
         }
-        pending.append(bytes)
-        if phase != .awaitingSession { consumePending() }
+        if backlog > shard.settings.answerLimit { pauseForBacklog() }
+    }
+
+    /// Messages stop at the high-water mark by themselves; answers stop when nothing is read that asks for them.
+    private func pauseForBacklog() {
+        guard !isPausedByBacklog, phase != .closed else { return }
+        isPausedByBacklog = true
+        transport.pauseReading()
     }
 
     private func keep(_ bytes: Bytes) {
@@ -186,12 +196,16 @@ final class Connection: Hashable {
             return
         }
         shard.counters.bytesSent.add(before - buffer.count)
+        if isPausedByBacklog, buffer.count < shard.settings.highWaterMark {
+            isPausedByBacklog = false
+            shard.resumeReading(self)
+        }
         guard buffer.isEmpty else { return }
         out = nil
         shard.giveBack(buffer)
         if closesAfterFlush {
             finishClosing()
-        } else if let session, session.hasWaiting {
+        } else if let session, session.hasWaiting || session.inflight.hasResends {
             sendWaiting()
         }
     }
@@ -199,9 +213,11 @@ final class Connection: Hashable {
     func transportWritable() { flush() }
 
     func resumeIfPossible() {
-        guard phase == .connected || phase == .awaitingConnect, !isPausedByPressure else { return }
+        guard phase == .connected || phase == .awaitingConnect, !isPausedByPressure, !isPausedByBacklog else { return }
         consumePending()
-        if phase != .closed, phase != .awaitingSession { transport.resumeReading() }
+        // What was read may have stopped the reading again.
+        guard phase != .closed, phase != .awaitingSession, !isPausedByPressure else { return }
+        if backlog > shard.settings.answerLimit { pauseForBacklog() } else { transport.resumeReading() }
     }
 
     // MARK: The end
@@ -242,6 +258,8 @@ final class Connection: Hashable {
             close(reason: "idle_timeout", code: nil)
         case .awaitingSession, .connected:
             guard keepAliveLimit > 0 else { return }
+            // Who is not read from cannot be heard.
+            if isPausedByPressure || phase == .awaitingSession { lastReceived = shard.now }
             let deadline = lastReceived + keepAliveLimit
             if shard.now >= deadline {
                 close(reason: "keepalive_timeout", code: .keepAliveTimeout)

@@ -34,6 +34,8 @@ package struct MQTTZone: Sendable {
     package var useUsernameAsClientID = false
     /// Bytes that a client has not taken, from which on messages wait in its session.
     package var highWaterMark = 1024 * 1024
+    /// Bytes that a client has not taken, from which on nothing more is read from it: what messages may fill, and answers.
+    var answerLimit: Int { highWaterMark + maxPacketSize + 64 * 1024 }
     package var retainerEnabled = true
     package var retainedPayloadLimit = 1024 * 1024
     package var retainedLimit = 0
