@@ -56,6 +56,11 @@ extension Connection {
         guard subscription.shared == nil, handling == 0 || handling == 1 && isNew else { return }
         let now = shard.wall
         withBytes(subscription.filter) { filter in
+            // One SUBSCRIBE may ask for all there are; the next has to wait until those are on their way.
+            guard session.retainedBacklog.count < shard.settings.queueLimits.messages else {
+                shard.counters.droppedQueueFull.add(1)
+                return
+            }
             shard.node.retained.match(filter, now: now) { message in
                 if subscription.options.noLocal, message.traits.publisherID == session.id { return }
                 session.retainedBacklog.append(

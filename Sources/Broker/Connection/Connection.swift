@@ -33,6 +33,9 @@ final class Connection: Hashable {
     var maximumPacketSize = Int.max
     /// Alias → topic, as the client set them. [MQTT-3.3.2-7]
     var inboundAliases: [UInt16: [UInt8]] = [:]
+    var inboundAliasBytes = 0
+    /// What the topics of all of a client's aliases may take: 65,535 of the longest topics would be 4 GiB.
+    static let maximumAliasBytes = 4 * 1024 * 1024
 
     // Bytes.
     private(set) var out: OutputBuffer?

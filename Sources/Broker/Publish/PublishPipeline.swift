@@ -201,7 +201,8 @@ extension Shard {
 
     func enqueue(_ message: QueuedMessage, in session: Session) {
         session.statistics.enqueued += 1
-        if let pushedOut = session.queue.append(message, limits: settings.queueLimits) {
+        session.queue.append(message)
+        while let pushedOut = session.queue.popExcess(settings.queueLimits) {
             dropped(pushedOut.message, session: session, reason: .queueFull)
         }
     }

@@ -114,17 +114,17 @@ struct MessageQueue {
     var isEmpty: Bool { messages.isEmpty }
     var first: QueuedMessage? { messages.first }
 
-    /// - Returns: the messages that had to go to keep within the bounds: the oldest QoS 0 first, then the oldest.
-    mutating func append(_ message: QueuedMessage, limits: QueueLimits) -> QueuedMessage? {
+    mutating func append(_ message: QueuedMessage) {
         messages.append(message)
         bytes += message.message.byteCount
         if message.qos == 0 { unacknowledged += 1 }
-        guard messages.count > limits.messages || bytes > limits.bytes else { return nil }
-        return dropOne()
     }
 
-    private mutating func dropOne() -> QueuedMessage? {
-        popFirstUnacknowledged() ?? popFirst()
+    /// - Returns: a message that has to go to keep within the bounds: the oldest QoS 0 first, then the oldest; nil when they
+    ///   are kept. One large message may push out many small ones.
+    mutating func popExcess(_ limits: QueueLimits) -> QueuedMessage? {
+        guard messages.count > limits.messages || bytes > limits.bytes else { return nil }
+        return popFirstUnacknowledged() ?? popFirst()
     }
 
     /// The oldest QoS 0 message, wherever it stands.

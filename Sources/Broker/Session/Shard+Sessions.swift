@@ -1,4 +1,5 @@
 import Buffers
+import HeapModule
 import MQTTCodec
 
 /// A session that is being handed to another shard: gone for new look-ups, still here for mail by older routes.
@@ -91,7 +92,9 @@ extension Shard {
             return
         }
         depart(session, to: target) { shard in
-            if connection.phase == .awaitingSession {
+            if session.isTerminated {
+                if connection.phase == .awaitingSession { shard.claimSession(for: connection, packet: packet) }
+            } else if connection.phase == .awaitingSession {
                 shard.counters.sessionsResumed.add(1)
                 connection.enter(session, isPresent: true)
             } else {
@@ -123,8 +126,14 @@ extension Shard {
     }
 
     private func arrive(_ session: Session, _ arrival: (Shard) -> Void) {
-        sessions[ObjectIdentifier(session)] = session
         session.attach(to: index)
+        // An administrator may have ended it on its way.
+        guard !session.isTerminated else {
+            arriving[ObjectIdentifier(session)] = nil
+            arrival(self)
+            return
+        }
+        sessions[ObjectIdentifier(session)] = session
         for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] { enqueue(message, in: session) }
         arrival(self)
     }
@@ -156,15 +165,25 @@ extension Shard {
     }
 
     private func scheduleAbsence(_ session: Session) {
+        guard let absence = dueAbsence(of: session) else { return }
+        absences.insert(absence)
+        // Clients that come and go leave entries behind; those of sessions that are absent here are all that count.
+        if absences.count > 2 * sessions.count + 1024 {
+            absences = Heap(sessions.values.compactMap { $0.connection == nil ? dueAbsence(of: $0) : nil })
+        }
+    }
+
+    private func dueAbsence(of session: Session) -> Absence? {
         let next = min(session.willAt ?? .max, session.expiresAt)
-        if next != .max { absences.insert(Absence(at: next, session: session)) }
+        return next == .max ? nil : Absence(at: next, session: session)
     }
 
     func endAbsences() {
         while let absence = absences.min, absence.at <= now {
             absences.removeMin()
             let session = absence.session
-            guard session.connection == nil, !session.isTerminated, session.attachedShard == index, !isLeaving(session) else {
+            // First whether it is here: elsewhere its properties are another thread's.
+            guard session.attachedShard == index, session.connection == nil, !session.isTerminated, !isLeaving(session) else {
                 continue
             }
             if let willAt = session.willAt, willAt <= now {
