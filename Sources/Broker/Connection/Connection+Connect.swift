@@ -78,9 +78,9 @@ extension Connection {
         session.expiryInterval = expiryInterval(of: packet)
         session.expiresAt = .max
         session.willAt = nil
-        session.will = packet.will.map { shard.makeWill($0, session: session) }
         session.publisher = Publisher(
             clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost, peerName: endpoints.peerName)
+        session.will = packet.will.map { shard.makeWill($0, session: session) }
         session.setOnline(true)
         if keepAliveLimit > 0 { shard.keepAlive.add(self, at: shard.now + keepAliveLimit) } else { shard.keepAlive.remove(self) }
         write { connack(packet, session: session, isPresent: isPresent).encode(to: $0, version: version) }

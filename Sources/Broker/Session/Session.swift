@@ -79,6 +79,8 @@ struct Will {
     var message: Message
     /// Seconds.
     var delay: UInt32
+    /// Seconds from its publication on.
+    var expiry: UInt32?
 }
 
 struct SessionStatistics {

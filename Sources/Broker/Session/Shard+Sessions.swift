@@ -147,7 +147,7 @@ extension Shard {
         if let will = session.will {
             if will.delay == 0 || session.expiryInterval == 0 {
                 session.will = nil
-                publish(will.message)
+                publish(will)
             } else {
                 session.willAt = now + Int64(will.delay) * 1000
             }
@@ -190,7 +190,7 @@ extension Shard {
                 session.willAt = nil
                 if let will = session.will {
                     session.will = nil
-                    publish(will.message)
+                    publish(will)
                 }
             }
             if session.expiresAt <= now { terminate(session, reason: "expired") } else { scheduleAbsence(session) }
@@ -211,7 +211,22 @@ extension Shard {
         node.registry.remove(session)
         if let will = session.will {
             session.will = nil
-            publish(will.message)
+            publish(will)
+        }
+    }
+
+    /// Publishes a will: received now, and its expiry counts from now. [MQTT-3.1.3.2.4]
+    private func publish(_ will: Will) {
+        withExtendedLifetime(will.message) {
+            var view = will.message.view
+            view.id = nextMessageID()
+            view.traits.receivedAt = wall
+            if let expiry = will.expiry {
+                view.traits.expiresAt = wall + Int64(expiry) * 1000
+            } else if settings.messageExpiryInterval != .max {
+                view.traits.expiresAt = wall + settings.messageExpiryInterval
+            }
+            publish(Message.make(copying: view))
         }
     }
 
@@ -220,19 +235,16 @@ extension Shard {
             will.payload.withUnsafeBytes { payload in
                 let properties = OutputBuffer()
                 will.properties.appendForwarded(to: properties)
-                var traits = MessageTraits(
+                let traits = MessageTraits(
                     receivedAt: wall, publisherID: session.id, qos: will.qos.rawValue, isRetained: will.retain)
-                if let expiry = will.properties.messageExpiryInterval {
-                    // Counted from the publication; the will's own delay comes before it.
-                    traits.expiresAt = wall + Int64(will.properties.willDelayInterval ?? 0) * 1000 + Int64(expiry) * 1000
-                }
                 return Message.make(
                     copying: MessageView(
                         topic: topic, properties: properties.bytes, payload: payload, traits: traits, id: nextMessageID(),
                         publisher: session.publisher))
             }
         }
-        return Will(message: message, delay: will.properties.willDelayInterval ?? 0)
+        return Will(
+            message: message, delay: will.properties.willDelayInterval ?? 0, expiry: will.properties.messageExpiryInterval)
     }
 
     /// Reads what a connection had already received, in a turn of its own, then from the network again.
