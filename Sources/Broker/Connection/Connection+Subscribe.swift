@@ -19,7 +19,7 @@ extension Connection {
                 retainAsPublished: entry.options.retainAsPublished,
                 retainHandling: entry.options.retainHandling.rawValue, subscriptionIdentifier: identifier)
             let subscription = Subscription(session: session, filter: entry.filter, options: options)
-            let previous = session.subscriptions.updateValue(subscription, forKey: entry.filter)
+            let previous = session.subscriptions.updateValue(subscription, forKey: ByteString(entry.filter))
             // The new one first, so that no message falls between them.
             shard.router.add(subscription)
             if let previous { shard.router.remove(previous) }
@@ -43,7 +43,7 @@ extension Connection {
             guard TopicSyntax.isFilter(bytes) else { return .topicFilterInvalid }
             if TopicSyntax.levels(bytes) > settings.maxTopicLevels { return .topicFilterInvalid }
             if !settings.wildcardSubscription, TopicSyntax.hasWildcard(bytes) { return .wildcardSubscriptionsNotSupported }
-            if session.subscriptions.count >= settings.maxSubscriptions, session.subscriptions[entry.filter] == nil {
+            if session.subscriptions.count >= settings.maxSubscriptions, session.subscriptions[ByteString(entry.filter)] == nil {
                 return .quotaExceeded
             }
             return nil
@@ -77,7 +77,7 @@ extension Connection {
         guard let session else { return }
         var reasons: [ReasonCode] = []
         for filter in packet.filters {
-            guard let subscription = session.subscriptions.removeValue(forKey: filter) else {
+            guard let subscription = session.subscriptions.removeValue(forKey: ByteString(filter)) else {
                 reasons.append(.noSubscriptionExisted)
                 continue
             }

@@ -2,6 +2,7 @@ import Buffers
 import DequeModule
 import MQTTCodec
 import Synchronization
+import Topics
 
 /// A client's session: subscriptions, what is in flight, what waits. [MQTT-4.1.0-1]
 ///
@@ -16,7 +17,7 @@ final class Session: @unchecked Sendable {
     var publisher: Publisher
     /// Nil while the client is away.
     unowned(unsafe) var connection: Connection?
-    var subscriptions: [String: Subscription] = [:]
+    var subscriptions: [ByteString: Subscription] = [:]
     /// Seconds; 0 ends the session with its connection, `UInt32.max` keeps it for ever. [MQTT-3.1.2-23]
     var expiryInterval: UInt32 = 0
     var isCleanStart = true
