@@ -47,6 +47,7 @@ final class Connection: Hashable {
     private var closesAfterFlush = false
     /// Monotonic milliseconds.
     var lastReceived: Int64
+    private let acceptedAt: Int64
     /// Where the shard's wheel holds this connection.
     var wheelPlace: (slot: Int, position: Int)?
 
@@ -55,6 +56,7 @@ final class Connection: Hashable {
         self.transport = transport
         self.endpoints = endpoints
         lastReceived = shard.now
+        acceptedAt = shard.now
         shard.connections.insert(self)
         shard.keepAlive.add(self, at: shard.now + shard.settings.idleTimeout)
     }
@@ -258,7 +260,12 @@ final class Connection: Hashable {
         switch phase {
         case .awaitingConnect:
             // From the accept on: a client that dribbles its CONNECT has as long as one that sends nothing.
-            close(reason: "idle_timeout", code: nil)
+            let deadline = acceptedAt + shard.settings.idleTimeout
+            if shard.now >= deadline {
+                close(reason: "idle_timeout", code: nil)
+            } else {
+                shard.keepAlive.add(self, at: deadline)
+            }
         case .awaitingSession, .connected:
             guard keepAliveLimit > 0 else { return }
             // Who is not read from cannot be heard.

@@ -267,7 +267,7 @@ extension Shard {
     private func deliverToGroups(_ message: MessageView, _ shared: inout Message?, route: Route) {
         for group in route.groups {
             let chosen = group.choose(
-                router.strategy, message: message, start: &sharedStart, sticky: &sticky, shard: index, random: &random)
+                router.strategy, message: message, sticky: &sticky, shard: index, random: &random)
             guard let chosen else { continue }
             let place = chosen.session.place.shard
             if place == index {

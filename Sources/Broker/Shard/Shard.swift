@@ -50,7 +50,6 @@ final class Shard: @unchecked Sendable {
     var republished: [Message] = []
     let rules: RuleStage
     var sticky: [ObjectIdentifier: Subscription] = [:]
-    var sharedStart = 0
     var random = RandomSource.system
     private var idCounter: UInt64
     private var nextSessionNumber: UInt64 = 0
@@ -114,6 +113,7 @@ final class Shard: @unchecked Sendable {
         if cacheSweepCountdown <= 0 {
             cacheSweepCountdown = 10
             cache.sweep(router: router)
+            if !sticky.isEmpty { sticky = sticky.filter { $0.value.session.isOnline } }
         }
         if index == 0 { node.systemTopics.tick(self) }
         rules.timerTick()
