@@ -4,10 +4,7 @@ import Topics
 
 extension Connection {
     /// CONNECT: checks what the node allows, then asks the registry whose session this is. [MQTT-3.1.4-1]
-    func handleConnect(_ packet: ConnectPacket) throws(ProtocolViolation) {
-        guard phase == .awaitingConnect else {
-            throw ProtocolViolation(.protocolError, clause: "MQTT-3.1.0-2", "A second CONNECT came on one connection.")
-        }
+    func handleConnect(_ packet: ConnectPacket) {
         version = packet.version
         shard.counters.connects.add(1)
         var packet = packet

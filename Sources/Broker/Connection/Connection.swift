@@ -154,9 +154,13 @@ final class Connection: Hashable {
     }
 
     private func handleOther(_ header: FrameHeader, body: Bytes) throws(ProtocolViolation) {
+        // Before it is decoded: what is wrong with its contents are reasons for a CONNACK, not for a DISCONNECT.
+        if header.type == .connect, phase != .awaitingConnect {
+            throw ProtocolViolation(.protocolError, clause: "MQTT-3.1.0-2", "A second CONNECT came on one connection.")
+        }
         let packet = try Packet.decode(header: header, body: body, version: version, from: .client)
         switch packet {
-        case .connect(let packet): try handleConnect(packet)
+        case .connect(let packet): handleConnect(packet)
         case .subscribe(let packet): try handleSubscribe(packet)
         case .unsubscribe(let packet): handleUnsubscribe(packet)
         case .pingreq: write { PingEncoder.appendResponse(to: $0) }
