@@ -4,8 +4,9 @@ import MQTTCodec
 import Testing
 
 @Suite struct BoundsTests {
-    @Test func `packets that end a connection may come byte by byte`() throws {
-        try withBroker(shards: 1) { _, port in
+    @Test(arguments: [ListenerOptions.Transport.epoll, .nio])
+    func `packets that end a connection may come byte by byte`(_ transport: ListenerOptions.Transport) throws {
+        try withBroker(shards: 1, transport: transport) { _, port in
             let endings: [[UInt8]] = [
                 [0xE0, 0], [0xE0, 1, 4], [0x82, 2, 0, 1], [0xF0, 0], [0x10, 2, 0, 0], [0x30, 4, 0, 1, 0x23, 0],
             ]
@@ -47,9 +48,10 @@ import Testing
         }
     }
 
-    @Test func `shutting down ends all connections and threads`() throws {
+    @Test(arguments: [ListenerOptions.Transport.epoll, .nio])
+    func `shutting down ends all connections and threads`(_ transport: ListenerOptions.Transport) throws {
         var clients: [TestClient] = []
-        try withBroker(shards: 3) { _, port in
+        try withBroker(shards: 3, transport: transport) { _, port in
             for number in 0..<20 {
                 let client = try TestClient(port: port)
                 client.connect("client-\(number)", cleanStart: true)

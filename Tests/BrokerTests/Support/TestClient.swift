@@ -177,9 +177,12 @@ func pump(_ clients: [TestClient], _ what: String, until condition: () throws ->
 }
 
 /// A broker on a port of its own for the time of `body`.
-func withBroker(shards: Int, zone: MQTTZone = MQTTZone(), _ body: (BrokerNode, Int) throws -> Void) throws {
+func withBroker(
+    shards: Int, zone: MQTTZone = MQTTZone(), transport: ListenerOptions.Transport = .epoll, _ body: (BrokerNode, Int) throws -> Void
+) throws {
     var options = NodeOptions(version: "test", shards: shards)
     options.listeners = [ListenerOptions(kind: .tcp, name: "test", host: "127.0.0.1", port: 0)]
+    options.listeners[0].transport = transport
     options.mqtt = zone
     var logger = Logger(label: "test")
     logger.logLevel = .error
