@@ -103,7 +103,7 @@ extension Connection {
     }
 
     private func resend(_ session: Session) {
-        while let entry = session.inflight.nextResend(limit: receiveMaximum) {
+        while backlog < highWaterMark, let entry = session.inflight.nextResend(limit: receiveMaximum) {
             guard let message = entry.message else {
                 write {
                     AckEncoder.append(

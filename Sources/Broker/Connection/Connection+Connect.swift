@@ -4,10 +4,7 @@ import Topics
 
 extension Connection {
     /// CONNECT: checks what the node allows, then asks the registry whose session this is. [MQTT-3.1.4-1]
-    func handleConnect(_ packet: ConnectPacket) throws(ProtocolViolation) {
-        guard phase == .awaitingConnect else {
-            throw ProtocolViolation(.protocolError, clause: "MQTT-3.1.0-2", "A second CONNECT came on one connection.")
-        }
+    func handleConnect(_ packet: ConnectPacket) {
         version = packet.version
         shard.counters.connects.add(1)
         var packet = packet
@@ -78,10 +75,10 @@ extension Connection {
         session.expiryInterval = expiryInterval(of: packet)
         session.expiresAt = .max
         session.willAt = nil
-        session.will = packet.will.map { shard.makeWill($0, session: session) }
         session.publisher = Publisher(
             clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost,
             peerName: endpoints.peerName)
+        session.will = packet.will.map { shard.makeWill($0, session: session) }
         session.setOnline(true)
         if keepAliveLimit > 0 {
             shard.keepAlive.add(self, at: shard.now + keepAliveLimit)

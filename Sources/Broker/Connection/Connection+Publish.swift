@@ -47,7 +47,12 @@ extension Connection {
         }
         if packet.topic.count > 0 {
             try packet.validateTopic()
-            inboundAliases[packet.topicAlias] = Array(packet.topic)
+            let previous = inboundAliases.updateValue(Array(packet.topic), forKey: packet.topicAlias)
+            inboundAliasBytes += packet.topic.count - (previous?.count ?? 0)
+            guard inboundAliasBytes <= Self.maximumAliasBytes else {
+                throw ProtocolViolation(
+                    .quotaExceeded, clause: "MQTT-4.13.1-1", "The topics of the aliases take over \(Self.maximumAliasBytes) bytes.")
+            }
             try publish(packet, topic: packet.topic, session: session)
             return
         }

@@ -20,7 +20,7 @@ extension Connection {
                 retainAsPublished: entry.options.retainAsPublished,
                 retainHandling: entry.options.retainHandling.rawValue, subscriptionIdentifier: identifier)
             let subscription = Subscription(session: session, filter: entry.filter, options: options)
-            let previous = session.subscriptions.updateValue(subscription, forKey: entry.filter)
+            let previous = session.subscriptions.updateValue(subscription, forKey: ByteString(entry.filter))
             // The new one first, so that no message falls between them.
             shard.router.add(subscription)
             if let previous { shard.router.remove(previous) }
@@ -47,7 +47,9 @@ extension Connection {
             if !settings.wildcardSubscription, TopicSyntax.hasWildcard(bytes) {
                 return .wildcardSubscriptionsNotSupported
             }
-            if session.subscriptions.count >= settings.maxSubscriptions, session.subscriptions[entry.filter] == nil {
+            if session.subscriptions.count >= settings.maxSubscriptions,
+                session.subscriptions[ByteString(entry.filter)] == nil
+            {
                 return .quotaExceeded
             }
             return nil
@@ -60,6 +62,11 @@ extension Connection {
         guard subscription.shared == nil, handling == 0 || handling == 1 && isNew else { return }
         let now = shard.wall
         withBytes(subscription.filter) { filter in
+            // One SUBSCRIBE may ask for all there are; the next has to wait until those are on their way.
+            guard session.retainedBacklog.count < shard.settings.queueLimits.messages else {
+                shard.counters.droppedQueueFull.add(1)
+                return
+            }
             shard.node.retained.match(filter, now: now) { message in
                 if subscription.options.noLocal, message.traits.publisherID == session.id { return }
                 session.retainedBacklog.append(
@@ -76,7 +83,7 @@ extension Connection {
         guard let session else { return }
         var reasons: [ReasonCode] = []
         for filter in packet.filters {
-            guard let subscription = session.subscriptions.removeValue(forKey: filter) else {
+            guard let subscription = session.subscriptions.removeValue(forKey: ByteString(filter)) else {
                 reasons.append(.noSubscriptionExisted)
                 continue
             }

@@ -19,6 +19,8 @@ final class Connection: Hashable {
     var transport: Transport
     /// Bytes that the client has not taken, from which on messages wait in its session.
     let highWaterMark: Int
+    /// Bytes that the client has not taken, from which on nothing more is read from it: messages and answers to it.
+    var answerLimit: Int { highWaterMark + shard.settings.maxPacketSize + 64 * 1024 }
     let endpoints: Endpoints
     var phase = Phase.awaitingConnect
     var version = ProtocolVersion.v5
@@ -35,15 +37,21 @@ final class Connection: Hashable {
     var maximumPacketSize = Int.max
     /// Alias → topic, as the client set them. [MQTT-3.3.2-7]
     var inboundAliases: [UInt16: [UInt8]] = [:]
+    var inboundAliasBytes = 0
+    /// What the topics of all of a client's aliases may take: 65,535 of the longest topics would be 4 GiB.
+    static let maximumAliasBytes = 4 * 1024 * 1024
 
     // Bytes.
     private(set) var out: OutputBuffer?
     private var pending: OutputBuffer?
     var isDirty = false
     var isPausedByPressure = false
+    /// Not read from until the client has taken its answers.
+    private var isPausedByBacklog = false
     private var closesAfterFlush = false
     /// Monotonic milliseconds.
     var lastReceived: Int64
+    private let acceptedAt: Int64
     /// Where the shard's wheel holds this connection.
     var wheelPlace: (slot: Int, position: Int)?
 
@@ -53,6 +61,7 @@ final class Connection: Hashable {
         self.endpoints = endpoints
         self.highWaterMark = highWaterMark
         lastReceived = shard.now
+        acceptedAt = shard.now
         shard.connections.insert(self)
         shard.keepAlive.add(self, at: shard.now + shard.settings.idleTimeout)
     }
@@ -69,13 +78,21 @@ final class Connection: Hashable {
         guard phase != .closed else { return }
         lastReceived = shard.now
         shard.counters.bytesReceived.add(bytes.count)
-        guard let pending else {
+        if let pending {
+            pending.append(bytes)
+            if phase != .awaitingSession { consumePending() }
+        } else {
             let consumed = consume(bytes)
             if consumed < bytes.count, phase != .closed { keep(Bytes(rebasing: bytes[consumed...])) }
-            return
         }
-        pending.append(bytes)
-        if phase != .awaitingSession { consumePending() }
+        if backlog > answerLimit { pauseForBacklog() }
+    }
+
+    /// Messages stop at the high-water mark by themselves; answers stop when nothing is read that asks for them.
+    private func pauseForBacklog() {
+        guard !isPausedByBacklog, phase != .closed else { return }
+        isPausedByBacklog = true
+        transport.pauseReading()
     }
 
     private func keep(_ bytes: Bytes) {
@@ -142,9 +159,13 @@ final class Connection: Hashable {
     }
 
     private func handleOther(_ header: FrameHeader, body: Bytes) throws(ProtocolViolation) {
+        // Before it is decoded: what is wrong with its contents are reasons for a CONNACK, not for a DISCONNECT.
+        if header.type == .connect, phase != .awaitingConnect {
+            throw ProtocolViolation(.protocolError, clause: "MQTT-3.1.0-2", "A second CONNECT came on one connection.")
+        }
         let packet = try Packet.decode(header: header, body: body, version: version, from: .client)
         switch packet {
-        case .connect(let packet): try handleConnect(packet)
+        case .connect(let packet): handleConnect(packet)
         case .subscribe(let packet): try handleSubscribe(packet)
         case .unsubscribe(let packet): handleUnsubscribe(packet)
         case .pingreq: write { PingEncoder.appendResponse(to: $0) }
@@ -189,12 +210,16 @@ final class Connection: Hashable {
             return
         }
         shard.counters.bytesSent.add(before - buffer.count)
+        if isPausedByBacklog, buffer.count < highWaterMark {
+            isPausedByBacklog = false
+            shard.resumeReading(self)
+        }
         guard buffer.isEmpty else { return }
         out = nil
         shard.giveBack(buffer)
         if closesAfterFlush {
             finishClosing()
-        } else if let session, session.hasWaiting {
+        } else if let session, session.hasWaiting || session.inflight.hasResends {
             sendWaiting()
         }
     }
@@ -202,9 +227,11 @@ final class Connection: Hashable {
     func transportWritable() { flush() }
 
     func resumeIfPossible() {
-        guard phase == .connected || phase == .awaitingConnect, !isPausedByPressure else { return }
+        guard phase == .connected || phase == .awaitingConnect, !isPausedByPressure, !isPausedByBacklog else { return }
         consumePending()
-        if phase != .closed, phase != .awaitingSession { transport.resumeReading() }
+        // What was read may have stopped the reading again.
+        guard phase != .closed, phase != .awaitingSession, !isPausedByPressure else { return }
+        if backlog > answerLimit { pauseForBacklog() } else { transport.resumeReading() }
     }
 
     // MARK: The end
@@ -242,9 +269,16 @@ final class Connection: Hashable {
         switch phase {
         case .awaitingConnect:
             // From the accept on: a client that dribbles its CONNECT has as long as one that sends nothing.
-            close(reason: "idle_timeout", code: nil)
+            let deadline = acceptedAt + shard.settings.idleTimeout
+            if shard.now >= deadline {
+                close(reason: "idle_timeout", code: nil)
+            } else {
+                shard.keepAlive.add(self, at: deadline)
+            }
         case .awaitingSession, .connected:
             guard keepAliveLimit > 0 else { return }
+            // Who is not read from cannot be heard.
+            if isPausedByPressure || phase == .awaitingSession { lastReceived = shard.now }
             let deadline = lastReceived + keepAliveLimit
             if shard.now >= deadline {
                 close(reason: "keepalive_timeout", code: .keepAliveTimeout)

@@ -54,8 +54,10 @@ package final class BrokerNode: @unchecked Sendable {
         let epollListeners = options.listeners.filter { $0.kind == .tcp && $0.transport == .epoll }
         let otherListeners = options.listeners.filter { !($0.kind == .tcp && $0.transport == .epoll) }
         let store = KeyValueStore()
-        let epollCount = epollListeners.isEmpty && !otherListeners.isEmpty ? 0 : options.shards
-        let nioCount = otherListeners.isEmpty ? 0 : options.shards
+        // Routes, outboxes and congestion name shards by the bits of one word.
+        let shardCount = min(options.shards, epollListeners.isEmpty || otherListeners.isEmpty ? 64 : 32)
+        let epollCount = epollListeners.isEmpty && !otherListeners.isEmpty ? 0 : shardCount
+        let nioCount = otherListeners.isEmpty ? 0 : shardCount
         for index in 0..<(epollCount + nioCount) {
             let stage = RuleStage(
                 context: EvaluationContext(node: name, store: store, environment: options.ruleEnvironment),

@@ -54,18 +54,25 @@ extension BrokerNode {
         }
     }
 
-    /// Ends a client's connection and session. Blocks.
+    /// Ends a client's connection and session. Blocks; not for a shard's thread.
     /// - Returns: false when there is no such client.
     package func kick(_ clientID: String) -> Bool {
-        guard let (_, owner) = registry.find(clientID) else { return false }
-        let done = DoneSignal()
-        shards[owner].execute { shard in
-            for session in shard.sessions.values where session.clientID == clientID {
-                session.connection?.close(reason: "kicked", code: .administrativeAction)
-                shard.terminate(session, reason: "kicked")
+        // Again when the session moved to another shard meanwhile.
+        for _ in 0..<100 {
+            guard let (session, owner) = registry.find(clientID) else { return false }
+            let done = DoneSignal()
+            let wasThere = Guarded(false)
+            shards[owner].execute { shard in
+                if shard.sessions[ObjectIdentifier(session)] != nil {
+                    session.connection?.close(reason: "kicked", code: .administrativeAction)
+                    shard.terminate(session, reason: "kicked")
+                    wasThere.withLock { $0 = true }
+                }
+                done.signal()
             }
-            done.signal()
+            guard done.wait(milliseconds: 5000) else { return false }
+            if wasThere.withLock({ $0 }) { return true }
         }
-        return done.wait(milliseconds: 5000)
+        return false
     }
 }

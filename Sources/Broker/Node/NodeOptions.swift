@@ -2,7 +2,7 @@
 package struct NodeOptions: Sendable {
     package var name = "sluice@127.0.0.1"
     package var version: String
-    /// Threads that carry connections; a TLS or WebSocket listener adds as many event loops.
+    /// Threads that carry connections; a TLS or WebSocket listener adds as many event loops. At most 64 in all count.
     package var shards: Int
     package var listeners: [ListenerOptions] = []
     package var mqtt = MQTTZone()

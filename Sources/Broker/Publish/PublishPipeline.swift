@@ -31,38 +31,48 @@ extension Shard {
     func publish(_ message: MessageView, hash: UInt64, cached: Unmanaged<Route>?, from connection: Connection) -> Bool {
         let route = cached ?? Unmanaged.passUnretained(readRoute(message.topic, hash: hash))
         let result = route._withUnsafeGuaranteedRef { route -> Bool in
-            if congestedShards & route.remoteShards != 0 || (route.rules != nil && rules.isCongested) {
-                pause(connection)
-            }
+            if isCongested(route) { pause(connection) }
             return dispatch(message, route: route)
         }
-        if !republished.isEmpty { publishRepublished() }
+        // Whoever sets off the messages of rules waits for them as for its own.
+        if !republished.isEmpty, publishRepublished() { pause(connection) }
         return result
+    }
+
+    /// Whether a shard or sink that the route feeds asks its publishers to wait. A shared group may feed any shard.
+    @inline(__always)
+    private func isCongested(_ route: Route) -> Bool {
+        congestedShards != 0 && (congestedShards & route.remoteShards != 0 || !route.groups.isEmpty)
+            || route.rules != nil && rules.isCongested
     }
 
     /// Publishes a message of the broker itself: a will, a `$SYS` value, an errand.
     @discardableResult
     func publish(_ message: Message) -> Bool {
-        let hadSubscribers = publishOne(message)
+        let hadSubscribers = publishOne(message).hadSubscribers
         if !republished.isEmpty { publishRepublished() }
         return hadSubscribers
     }
 
-    private func publishOne(_ message: Message) -> Bool {
+    private func publishOne(_ message: Message) -> (hadSubscribers: Bool, isCongested: Bool) {
         let view = message.view
         let hash = topicHash(view.topic)
         let route = cachedRoute(view.topic, hash: hash) ?? Unmanaged.passUnretained(readRoute(view.topic, hash: hash))
-        return route._withUnsafeGuaranteedRef { dispatch(view, route: $0, message: message) }
+        return route._withUnsafeGuaranteedRef { (dispatch(view, route: $0, message: message), isCongested($0)) }
     }
 
     /// What rules published meanwhile follows the message that they saw; their hop limit bounds the loop.
-    private func publishRepublished() {
+    /// - Returns: whether one of the messages went where publishers are asked to wait.
+    @discardableResult
+    func publishRepublished() -> Bool {
         var position = 0
+        var sawCongestion = false
         while position < republished.count {
-            _ = publishOne(republished[position])
+            if publishOne(republished[position]).isCongested { sawCongestion = true }
             position += 1
         }
         republished.removeAll(keepingCapacity: true)
+        return sawCongestion
     }
 
     @inline(never)
@@ -198,7 +208,8 @@ extension Shard {
 
     func enqueue(_ message: QueuedMessage, in session: Session) {
         session.statistics.enqueued += 1
-        if let pushedOut = session.queue.append(message, limits: settings.queueLimits) {
+        session.queue.append(message)
+        while let pushedOut = session.queue.popExcess(settings.queueLimits) {
             dropped(pushedOut.message, session: session, reason: .queueFull)
         }
     }
@@ -265,7 +276,7 @@ extension Shard {
     private func deliverToGroups(_ message: MessageView, _ shared: inout Message?, route: Route) {
         for group in route.groups {
             let chosen = group.choose(
-                router.strategy, message: message, start: &sharedStart, sticky: &sticky, shard: index, random: &random)
+                router.strategy, message: message, sticky: &sticky, shard: index, random: &random)
             guard let chosen else { continue }
             let place = chosen.session.place.shard
             if place == index {

@@ -32,10 +32,17 @@ struct RouteDraft {
     var groups: [GroupSnapshot] = []
     var rules: [InstalledRule] = []
 
+    private struct TargetKey: Hashable {
+        var session: ObjectIdentifier
+        var noLocal: Bool
+    }
+
+    /// Where the targets stand, once there are many.
+    private var positions: [TargetKey: Int] = [:]
+
     mutating func add(_ subscription: Subscription, movedAt: UInt64) {
         let options = subscription.options
-        if let index = targets.lastIndex(where: { $0.session === subscription.session && $0.noLocal == options.noLocal }
-        ) {
+        if let index = position(of: subscription) {
             targets[index].qos = max(targets[index].qos, options.qos)
             targets[index].retainAsPublished = targets[index].retainAsPublished || options.retainAsPublished
             targets[index].identifiers.add(options.subscriptionIdentifier)
@@ -46,6 +53,23 @@ struct RouteDraft {
             retainAsPublished: options.retainAsPublished, movedAt: movedAt)
         target.identifiers.add(options.subscriptionIdentifier)
         targets.append(target)
+        if !positions.isEmpty { positions[Self.key(of: target)] = targets.count - 1 }
+    }
+
+    /// A few are looked through; for a topic with thousands of subscribers that would hold the router's lock for seconds.
+    private mutating func position(of subscription: Subscription) -> Int? {
+        let noLocal = subscription.options.noLocal
+        guard targets.count >= 16 else {
+            return targets.firstIndex { $0.session === subscription.session && $0.noLocal == noLocal }
+        }
+        if positions.isEmpty {
+            for (position, target) in targets.enumerated() { positions[Self.key(of: target)] = position }
+        }
+        return positions[TargetKey(session: ObjectIdentifier(subscription.session), noLocal: noLocal)]
+    }
+
+    private static func key(of target: LocalTarget) -> TargetKey {
+        TargetKey(session: ObjectIdentifier(target.session), noLocal: target.noLocal)
     }
 }
 
@@ -74,6 +98,8 @@ final class Route {
 /// and a comparison of bytes.
 struct RouteCache {
     static let slots = 4096
+    /// Longer topics are not kept: 4,096 of the longest would take 256 MiB.
+    static let longestTopic = 1024
 
     private struct Entry {
         var hash: UInt64 = 0
@@ -85,6 +111,8 @@ struct RouteCache {
 
     private let entries: UnsafeMutablePointer<Entry>
     private(set) var misses = 0
+    /// The last route that was not kept, for as long as it is used.
+    private var uncached: Route?
 
     init() {
         entries = .allocate(capacity: Self.slots)
@@ -113,6 +141,10 @@ struct RouteCache {
     ///   - exact: the generations read before the router was asked, so that a change in between is noticed.
     mutating func store(_ route: Route, topic: Bytes, hash: UInt64, exact: UInt64, wild: UInt64) {
         misses += 1
+        guard topic.count <= Self.longestTopic else {
+            uncached = route
+            return
+        }
         let entry = entries + (Int(truncatingIfNeeded: hash) & (Self.slots - 1))
         if entry.pointee.topic.count != topic.count {
             entry.pointee.topic.deallocate()
@@ -126,7 +158,8 @@ struct RouteCache {
     }
 
     /// Lets go of routes that are out of date, and so of the sessions that they hold.
-    func sweep(router: Router) {
+    mutating func sweep(router: Router) {
+        uncached = nil
         let wild = router.wildGeneration.load(ordering: .acquiring)
         for slot in 0..<Self.slots where entries[slot].route != nil {
             if entries[slot].wildGeneration != wild

@@ -153,13 +153,14 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
     /// From the next look-up on, messages for this session go to another shard.
     /// - Returns: the epoch of the move: routes with an older one still count on the old shard.
     func move(_ session: Session, subscriptions: some Sequence<Subscription>, to shard: Int) -> UInt64 {
-        let epoch = state.withLock { state in
+        state.withLock { state in
             state.epoch += 1
             session.place(on: shard, epoch: state.epoch)
+            // Under the lock: who reads the new place from here on may send mail there before this call returns, and the
+            // new shard must not look it up in a route from before the move.
+            for subscription in subscriptions { withBytes(subscription.topicFilter) { invalidate($0) } }
             return state.epoch
         }
-        for subscription in subscriptions { withBytes(subscription.topicFilter) { invalidate($0) } }
-        return epoch
     }
 
     private func invalidate(_ filter: Bytes) {

@@ -31,12 +31,8 @@ struct GroupSnapshot {
     let members: [Subscription]
 
     /// The member that gets this message: one that is connected, else one whose session keeps messages.
-    ///
-    /// - Parameters:
-    ///   - start: this shard's counter for `round_robin`, which counts for each publisher's shard.
     func choose(
-        _ strategy: SharedStrategy, message: MessageView, start: inout Int,
-        sticky: inout [ObjectIdentifier: Subscription],
+        _ strategy: SharedStrategy, message: MessageView, sticky: inout [ObjectIdentifier: Subscription],
         shard: Int, random: inout some RandomNumberGenerator
     ) -> Subscription? {
         let count = members.count
@@ -44,10 +40,8 @@ struct GroupSnapshot {
         let first: Int
         switch strategy {
         case .random: first = Int.random(in: 0..<count, using: &random)
-        case .roundRobin:
-            start = (start &+ 1) & Int.max
-            first = start % count
-        case .roundRobinPerGroup:
+        case .roundRobin, .roundRobinPerGroup:
+            // Each group has its turn: with one for several, publishers that alternate would reach the same members only.
             first = (group.next.wrappingAdd(1, ordering: .relaxed).oldValue & Int.max) % count
         case .sticky:
             if let chosen = sticky[ObjectIdentifier(group)], chosen.session.isOnline,

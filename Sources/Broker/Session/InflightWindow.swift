@@ -11,6 +11,8 @@ struct InflightEntry {
     var phase = Phase.free
     var qos: UInt8 = 0
     var isRetained = false
+    /// Sent on the current connection; false while a resumed session has still to send it again.
+    var isOutstanding = false
     var packetIdentifier: UInt16 = 0
     /// Order of sending.
     var sequence: UInt64 = 0
@@ -46,6 +48,7 @@ struct InflightWindow {
         entries[position].phase = .published
         entries[position].qos = qos
         entries[position].isRetained = isRetained
+        entries[position].isOutstanding = true
         entries[position].packetIdentifier = identifier
         entries[position].sequence = nextSequence
         entries[position].message = message
@@ -76,7 +79,8 @@ struct InflightWindow {
         guard let entry = entry(identifier), entry.phase == phase, entry.qos == qos else { return nil }
         entries[slot(identifier)] = InflightEntry()
         count -= 1
-        outstanding -= 1
+        // A client may acknowledge what it got on an earlier connection and was not sent again yet.
+        if entry.isOutstanding { outstanding -= 1 }
         return entry
     }
 
@@ -100,6 +104,7 @@ struct InflightWindow {
     /// Nothing has been sent on the new connection yet.
     mutating func beginResend() {
         outstanding = 0
+        for position in entries.indices { entries[position].isOutstanding = false }
         resend = entries.filter { $0.phase != .free }.sorted { $0.sequence > $1.sequence }.map(\.packetIdentifier)
     }
 
@@ -107,6 +112,7 @@ struct InflightWindow {
     mutating func nextResend(limit: Int) -> InflightEntry? {
         while outstanding < limit, let identifier = resend.popLast() {
             guard let entry = entry(identifier) else { continue }
+            entries[slot(identifier)].isOutstanding = true
             outstanding += 1
             return entry
         }

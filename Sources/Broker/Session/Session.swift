@@ -2,6 +2,7 @@ import Buffers
 import DequeModule
 import MQTTCodec
 import Synchronization
+import Topics
 
 /// A client's session: subscriptions, what is in flight, what waits. [MQTT-4.1.0-1]
 ///
@@ -16,7 +17,7 @@ final class Session: @unchecked Sendable {
     var publisher: Publisher
     /// Nil while the client is away.
     unowned(unsafe) var connection: Connection?
-    var subscriptions: [String: Subscription] = [:]
+    var subscriptions: [ByteString: Subscription] = [:]
     /// Seconds; 0 ends the session with its connection, `UInt32.max` keeps it for ever. [MQTT-3.1.2-23]
     var expiryInterval: UInt32 = 0
     var isCleanStart = true
@@ -79,6 +80,8 @@ struct Will {
     var message: Message
     /// Seconds.
     var delay: UInt32
+    /// Seconds from its publication on.
+    var expiry: UInt32?
 }
 
 struct SessionStatistics {
@@ -114,17 +117,17 @@ struct MessageQueue {
     var isEmpty: Bool { messages.isEmpty }
     var first: QueuedMessage? { messages.first }
 
-    /// - Returns: the messages that had to go to keep within the bounds: the oldest QoS 0 first, then the oldest.
-    mutating func append(_ message: QueuedMessage, limits: QueueLimits) -> QueuedMessage? {
+    mutating func append(_ message: QueuedMessage) {
         messages.append(message)
         bytes += message.message.byteCount
         if message.qos == 0 { unacknowledged += 1 }
-        guard messages.count > limits.messages || bytes > limits.bytes else { return nil }
-        return dropOne()
     }
 
-    private mutating func dropOne() -> QueuedMessage? {
-        popFirstUnacknowledged() ?? popFirst()
+    /// - Returns: a message that has to go to keep within the bounds: the oldest QoS 0 first, then the oldest; nil when they
+    ///   are kept. One large message may push out many small ones.
+    mutating func popExcess(_ limits: QueueLimits) -> QueuedMessage? {
+        guard messages.count > limits.messages || bytes > limits.bytes else { return nil }
+        return popFirstUnacknowledged() ?? popFirst()
     }
 
     /// The oldest QoS 0 message, wherever it stands.

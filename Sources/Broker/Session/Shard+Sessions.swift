@@ -1,4 +1,5 @@
 import Buffers
+import HeapModule
 import MQTTCodec
 
 /// A session that is being handed to another shard: gone for new look-ups, still here for mail by older routes.
@@ -91,7 +92,9 @@ extension Shard {
             return
         }
         depart(session, to: target) { shard in
-            if connection.phase == .awaitingSession {
+            if session.isTerminated {
+                if connection.phase == .awaitingSession { shard.claimSession(for: connection, packet: packet) }
+            } else if connection.phase == .awaitingSession {
                 shard.counters.sessionsResumed.add(1)
                 connection.enter(session, isPresent: true)
             } else {
@@ -123,8 +126,14 @@ extension Shard {
     }
 
     private func arrive(_ session: Session, _ arrival: (Shard) -> Void) {
-        sessions[ObjectIdentifier(session)] = session
         session.attach(to: index)
+        // An administrator may have ended it on its way.
+        guard !session.isTerminated else {
+            arriving[ObjectIdentifier(session)] = nil
+            arrival(self)
+            return
+        }
+        sessions[ObjectIdentifier(session)] = session
         for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] { enqueue(message, in: session) }
         arrival(self)
     }
@@ -138,7 +147,7 @@ extension Shard {
         if let will = session.will {
             if will.delay == 0 || session.expiryInterval == 0 {
                 session.will = nil
-                publish(will.message)
+                publish(will)
             } else {
                 session.willAt = now + Int64(will.delay) * 1000
             }
@@ -156,15 +165,25 @@ extension Shard {
     }
 
     private func scheduleAbsence(_ session: Session) {
+        guard let absence = dueAbsence(of: session) else { return }
+        absences.insert(absence)
+        // Clients that come and go leave entries behind; those of sessions that are absent here are all that count.
+        if absences.count > 2 * sessions.count + 1024 {
+            absences = Heap(sessions.values.compactMap { $0.connection == nil ? dueAbsence(of: $0) : nil })
+        }
+    }
+
+    private func dueAbsence(of session: Session) -> Absence? {
         let next = min(session.willAt ?? .max, session.expiresAt)
-        if next != .max { absences.insert(Absence(at: next, session: session)) }
+        return next == .max ? nil : Absence(at: next, session: session)
     }
 
     func endAbsences() {
         while let absence = absences.min, absence.at <= now {
             absences.removeMin()
             let session = absence.session
-            guard session.connection == nil, !session.isTerminated, session.attachedShard == index, !isLeaving(session)
+            // First whether it is here: elsewhere its properties are another thread's.
+            guard session.attachedShard == index, session.connection == nil, !session.isTerminated, !isLeaving(session)
             else {
                 continue
             }
@@ -172,7 +191,7 @@ extension Shard {
                 session.willAt = nil
                 if let will = session.will {
                     session.will = nil
-                    publish(will.message)
+                    publish(will)
                 }
             }
             if session.expiresAt <= now { terminate(session, reason: "expired") } else { scheduleAbsence(session) }
@@ -193,7 +212,22 @@ extension Shard {
         node.registry.remove(session)
         if let will = session.will {
             session.will = nil
-            publish(will.message)
+            publish(will)
+        }
+    }
+
+    /// Publishes a will: received now, and its expiry counts from now. [MQTT-3.1.3.2.4]
+    private func publish(_ will: Will) {
+        withExtendedLifetime(will.message) {
+            var view = will.message.view
+            view.id = nextMessageID()
+            view.traits.receivedAt = wall
+            if let expiry = will.expiry {
+                view.traits.expiresAt = wall + Int64(expiry) * 1000
+            } else if settings.messageExpiryInterval != .max {
+                view.traits.expiresAt = wall + settings.messageExpiryInterval
+            }
+            publish(Message.make(copying: view))
         }
     }
 
@@ -202,13 +236,8 @@ extension Shard {
             will.payload.withUnsafeBytes { payload in
                 let properties = OutputBuffer()
                 will.properties.appendForwarded(to: properties)
-                var traits = MessageTraits(
+                let traits = MessageTraits(
                     receivedAt: wall, publisherID: session.id, qos: will.qos.rawValue, isRetained: will.retain)
-                if let expiry = will.properties.messageExpiryInterval {
-                    // Counted from the publication; the will's own delay comes before it.
-                    traits.expiresAt =
-                        wall + Int64(will.properties.willDelayInterval ?? 0) * 1000 + Int64(expiry) * 1000
-                }
                 return Message.make(
                     copying: MessageView(
                         topic: topic, properties: properties.bytes, payload: payload, traits: traits,
@@ -216,7 +245,9 @@ extension Shard {
                         publisher: session.publisher))
             }
         }
-        return Will(message: message, delay: will.properties.willDelayInterval ?? 0)
+        return Will(
+            message: message, delay: will.properties.willDelayInterval ?? 0,
+            expiry: will.properties.messageExpiryInterval)
     }
 
     /// Reads what a connection had already received, in a turn of its own, then from the network again.

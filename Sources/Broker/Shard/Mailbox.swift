@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// A message crosses as bytes when it is not acknowledged (no allocation), as a reference when it is. Records of
 /// control are closures that run on the receiving shard; they are rare.
-struct Outbox {
+final class Outbox {
     enum Kind: UInt8 {
         /// Header, then topic, properties and payload.
         case bytes
@@ -26,9 +26,9 @@ struct Outbox {
         var payloadCount: UInt32
     }
 
-    let stream: OutputBuffer
-
-    init(stream: OutputBuffer = OutputBuffer(capacity: 4096)) { self.stream = stream }
+    fileprivate(set) var stream = OutputBuffer(capacity: 4096)
+    /// Bytes of the messages that the stream refers to, for the bound of the mailbox.
+    fileprivate(set) var referenced = 0
 
     func append(_ message: MessageView, epoch: UInt64) {
         let size =
@@ -46,12 +46,14 @@ struct Outbox {
     }
 
     func append(_ message: Message, epoch: UInt64) {
+        referenced += message.byteCount
         begin(.message)
         appendRaw(epoch)
         appendRaw(UInt(bitPattern: Unmanaged.passRetained(message).toOpaque()))
     }
 
     func append(_ message: Message, to subscription: Subscription) {
+        referenced += message.byteCount
         begin(.shared)
         appendRaw(UInt(bitPattern: Unmanaged.passRetained(message).toOpaque()))
         appendRaw(UInt(bitPattern: Unmanaged.passRetained(subscription).toOpaque()))
@@ -94,21 +96,21 @@ final class Mailbox: Sendable {
     }
 
     private let state = Guarded(State())
-    /// Bytes that wait or are being worked on.
+    /// Bytes that wait or are being worked on: the streams and the messages that they refer to.
     let backlog = Atomic<Int>(0)
 
     /// Takes the outbox's stream and leaves an empty one in its place.
     /// - Returns: true when the mailbox was empty, so that its owner must be woken.
-    func post(_ outbox: inout Outbox) -> Bool {
-        let bytes = outbox.stream.count
-        backlog.wrappingAdd(bytes, ordering: .relaxed)
+    func post(_ outbox: Outbox) -> Bool {
         let stream = outbox.stream
+        backlog.wrappingAdd(stream.count + outbox.referenced, ordering: .relaxed)
+        outbox.referenced = 0
         let (wasEmpty, spare) = state.withLock { state -> (Bool, OutputBuffer?) in
             let wasEmpty = state.streams.isEmpty
             state.streams.append(stream)
             return (wasEmpty, state.spare.popLast())
         }
-        outbox = Outbox(stream: spare ?? OutputBuffer(capacity: 4096))
+        outbox.stream = spare ?? OutputBuffer(capacity: 4096)
         return wasEmpty
     }
 
@@ -121,6 +123,7 @@ final class Mailbox: Sendable {
     }
 
     /// Gives drained streams back for reuse; large ones are let go.
+    /// - Parameter bytes: what they and the messages that they referred to took.
     func recycle(_ streams: [OutputBuffer], bytes: Int) {
         backlog.wrappingSubtract(bytes, ordering: .relaxed)
         state.withLock { state in

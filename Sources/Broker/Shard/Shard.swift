@@ -50,7 +50,6 @@ final class Shard: @unchecked Sendable {
     var republished: [Message] = []
     let rules: RuleStage
     var sticky: [ObjectIdentifier: Subscription] = [:]
-    var sharedStart = 0
     var random = RandomSource.system
     private var idCounter: UInt64
     private var nextSessionNumber: UInt64 = 0
@@ -91,6 +90,8 @@ final class Shard: @unchecked Sendable {
     /// sink. Wills and rules may gather more meanwhile, so it goes round until nothing is left.
     func endTick() {
         repeat {
+            // Rules on events of clients and deliveries have no publish that theirs could follow.
+            if !republished.isEmpty { publishRepublished() }
             // Mail before answers: who has been answered can count on what other shards do from now on.
             postOutboxes()
             var position = 0
@@ -99,7 +100,7 @@ final class Shard: @unchecked Sendable {
                 position += 1
             }
             dirty.removeAll(keepingCapacity: true)
-        } while !dirty.isEmpty || usedOutboxes != 0
+        } while usedOutboxes != 0 || !republished.isEmpty
         rules.handOver()
         if !paused.isEmpty { resumePaused() }
     }
@@ -112,6 +113,7 @@ final class Shard: @unchecked Sendable {
         if cacheSweepCountdown <= 0 {
             cacheSweepCountdown = 10
             cache.sweep(router: router)
+            if !sticky.isEmpty { sticky = sticky.filter { $0.value.session.isOnline } }
         }
         if index == 0 { node.systemTopics.tick(self) }
         rules.timerTick()
@@ -149,7 +151,7 @@ final class Shard: @unchecked Sendable {
             let shard = usedOutboxes.trailingZeroBitCount
             usedOutboxes &= usedOutboxes &- 1
             let mailbox = node.shards[shard].mailbox
-            if mailbox.post(&outboxes[shard]) { node.shards[shard].wake() }
+            if mailbox.post(outboxes[shard]) { node.shards[shard].wake() }
             if mailbox.backlog.load(ordering: .relaxed) > Mailbox.highWaterMark {
                 congestedShards |= 1 << UInt64(shard)
             }
@@ -163,9 +165,9 @@ final class Shard: @unchecked Sendable {
 
     /// From any thread: runs an errand on this shard.
     func execute(_ body: @escaping @Sendable (Shard) -> Void) {
-        var outbox = Outbox()
+        let outbox = Outbox()
         outbox.append(ControlMail(body))
-        if mailbox.post(&outbox) { wake() }
+        if mailbox.post(outbox) { wake() }
     }
 
     /// Takes what other shards have sent.
@@ -174,24 +176,30 @@ final class Shard: @unchecked Sendable {
         guard !incoming.isEmpty else { return }
         var bytes = 0
         for stream in incoming {
-            bytes += stream.count
-            receive(stream)
+            bytes += stream.count + receive(stream)
             stream.removeAll()
         }
         mailbox.recycle(incoming, bytes: bytes)
         incoming.removeAll(keepingCapacity: true)
     }
 
-    private func receive(_ stream: OutputBuffer) {
+    /// - Returns: the bytes of the messages that the stream referred to.
+    private func receive(_ stream: OutputBuffer) -> Int {
         var reader = OutboxReader(stream.bytes)
+        var referenced = 0
         while let record = reader.next() {
             switch record {
             case .bytes(let view, let epoch): receiveMail(view, message: nil, epoch: epoch)
-            case .message(let message, let epoch): receiveMail(message.view, message: message, epoch: epoch)
-            case .shared(let message, let subscription): deliverShared(message, to: subscription)
+            case .message(let message, let epoch):
+                referenced += message.byteCount
+                receiveMail(message.view, message: message, epoch: epoch)
+            case .shared(let message, let subscription):
+                referenced += message.byteCount
+                deliverShared(message, to: subscription)
             case .control(let mail): mail.run(self)
             }
         }
+        return referenced
     }
 
     // MARK: Back-pressure

@@ -95,7 +95,8 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
         rules.origins = options.origins
         rules.allowsMissingOrigin = options.allowsMissingOrigin
         let accepted = rules
-        let refusal = NoWebSocketHandler(path: options.webSocketPath)
+        let refusal = NoWebSocketHandler(
+            path: options.webSocketPath, timeout: .milliseconds(min(loop.shard.settings.idleTimeout, 86_400_000)))
         let bound = NIOLoopBound(refusal, eventLoop: loop.eventLoop)
         let upgrader = NIOWebSocketServerUpgrader(
             maxFrameSize: min(maxFrameSize + 16, options.maxFrameSize, Int(UInt32.max) - 1),

@@ -52,7 +52,12 @@ final class NIOTransport: Transport {
         } else {
             self.context.writeAndFlush(NIOAny(ByteBuffer()), promise: last)
         }
-        last.futureResult.whenComplete { _ in context.value.close(promise: nil) }
+        // A client that does not read would hold the channel for ever.
+        let limit = self.context.eventLoop.scheduleTask(in: .seconds(5)) { context.value.close(promise: nil) }
+        last.futureResult.whenComplete { _ in
+            limit.cancel()
+            context.value.close(promise: nil)
+        }
     }
 }
 

@@ -38,6 +38,8 @@ final class WebSocketHandler: ChannelInboundHandler {
             let payload = frame.unmaskedData
             payload.withUnsafeReadableBytes { connection?.receive($0) }
         case .ping:
+            // Not for a client that takes nothing: pongs would gather.
+            guard context.channel.isWritable else { return }
             let pong = WebSocketFrame(fin: true, opcode: .pong, data: frame.unmaskedData)
             context.writeAndFlush(Self.wrapOutboundOut(pong), promise: nil)
         case .pong: break
@@ -118,7 +120,21 @@ final class NoWebSocketHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     private let path: String
-    init(path: String) { self.path = path }
+    private let timeout: TimeAmount
+    private var deadline: Scheduled<Void>?
+
+    /// - Parameter timeout: from accept to the upgrade, TLS handshake included.
+    init(path: String, timeout: TimeAmount) {
+        self.path = path
+        self.timeout = timeout
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let channel = context.channel
+        deadline = context.eventLoop.scheduleTask(in: timeout) { channel.close(promise: nil) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard case .head(let head) = Self.unwrapInboundIn(data) else { return }
