@@ -95,6 +95,7 @@ let package = Package(
         .testTarget(name: "RuleEngineTests", dependencies: ["RuleEngine"], swiftSettings: settings),
         .testTarget(name: "SinksTests", dependencies: ["Sinks"], swiftSettings: settings),
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
-        .testTarget(name: "BrokerTests", dependencies: ["Broker", "MQTTCodec", "Buffers", log], swiftSettings: settings),
+        .testTarget(
+            name: "BrokerTests", dependencies: ["Broker", "MQTTCodec", "Buffers", log], swiftSettings: settings),
     ]
 )

@@ -41,7 +41,9 @@ import Testing
             publisher.connect("publisher", cleanStart: true)
             for _ in 0..<50 { publisher.publish("q", "small", qos: .atLeastOnce) }
             for _ in 0..<10 { publisher.publish("q", String(repeating: "x", count: 6000), qos: .atLeastOnce) }
-            try pump([publisher], "all are acknowledged") { publisher.connack != nil && publisher.unacknowledged.isEmpty }
+            try pump([publisher], "all are acknowledged") {
+                publisher.connack != nil && publisher.unacknowledged.isEmpty
+            }
             let status = try #require(node.clients.first { $0.clientID == "sleeper" })
             #expect(status.queued == 3)
             #expect(status.dropped == 57)

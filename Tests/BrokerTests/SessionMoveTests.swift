@@ -39,7 +39,8 @@ import Testing
                 for _ in 0..<3 {
                     sent += 1
                     for (number, publisher) in publishers.enumerated() {
-                        publisher.publish(topics[number], "\(number) \(sent)", qos: number < 2 ? .atLeastOnce : .exactlyOnce)
+                        publisher.publish(
+                            topics[number], "\(number) \(sent)", qos: number < 2 ? .atLeastOnce : .exactlyOnce)
                     }
                 }
             }
@@ -59,7 +60,9 @@ import Testing
             try pump([hopper] + publishers + bystanders, "all has come: \(sent) each") {
                 publishers.allSatisfy { $0.unacknowledged.isEmpty }
                     && bystanders.allSatisfy { $0.state.messages.count == 4 * sent }
-                    && (0..<4).allSatisfy { number in state.messages.last { $0.payload.hasPrefix("\(number) ") }?.payload == "\(number) \(sent)" }
+                    && (0..<4).allSatisfy { number in
+                        state.messages.last { $0.payload.hasPrefix("\(number) ") }?.payload == "\(number) \(sent)"
+                    }
             }
             for number in 0..<4 {
                 let numbers = state.messages.filter { $0.payload.hasPrefix("\(number) ") }

@@ -24,7 +24,7 @@ extension Connection {
     /// Why this client is not let in; fills in an assigned client identifier. [MQTT-3.1.3-6]
     private func refusal(of packet: inout ConnectPacket) -> ReasonCode? {
         let settings = shard.settings
-        if shard.isDraining { return .serverShuttingDown }
+        if shard.isDraining { return .serverUnavailable }
         if packet.properties.authenticationMethod != nil { return .badAuthenticationMethod }
         if settings.useUsernameAsClientID, let username = packet.username { packet.clientID = username }
         if packet.clientID.isEmpty {

@@ -17,6 +17,8 @@ extension Connection {
             throw ProtocolViolation(.retainNotSupported, clause: "MQTT-3.2.2-14", "Retained messages are not offered.")
         }
         if packet.isPayloadInvalid {
+            // Refused, and an alias set all the same: the client goes on using it.
+            if packet.topicAlias != 0, packet.topic.count > 0 { try setAlias(packet) }
             try refusePayload(packet)
         } else if packet.topicAlias != 0 {
             try publishByAlias(packet, session: session)
@@ -39,20 +41,26 @@ extension Connection {
         }
     }
 
-    @inline(never)
-    private func publishByAlias(_ packet: PublishView, session: Session) throws(ProtocolViolation) {
+    /// Remembers the packet's topic under its alias. [MQTT-3.3.2-7]
+    private func setAlias(_ packet: PublishView) throws(ProtocolViolation) {
         guard Int(packet.topicAlias) <= shard.settings.maxTopicAlias else {
             throw ProtocolViolation(
                 .topicAliasInvalid, clause: "MQTT-3.3.2-9", "Topic Alias \(packet.topicAlias) is beyond the maximum.")
         }
+        try packet.validateTopic()
+        let previous = inboundAliases.updateValue(Array(packet.topic), forKey: packet.topicAlias)
+        inboundAliasBytes += packet.topic.count - (previous?.count ?? 0)
+        guard inboundAliasBytes <= Self.maximumAliasBytes else {
+            throw ProtocolViolation(
+                .quotaExceeded, clause: "MQTT-4.13.1-1",
+                "The topics of the aliases take over \(Self.maximumAliasBytes) bytes.")
+        }
+    }
+
+    @inline(never)
+    private func publishByAlias(_ packet: PublishView, session: Session) throws(ProtocolViolation) {
         if packet.topic.count > 0 {
-            try packet.validateTopic()
-            let previous = inboundAliases.updateValue(Array(packet.topic), forKey: packet.topicAlias)
-            inboundAliasBytes += packet.topic.count - (previous?.count ?? 0)
-            guard inboundAliasBytes <= Self.maximumAliasBytes else {
-                throw ProtocolViolation(
-                    .quotaExceeded, clause: "MQTT-4.13.1-1", "The topics of the aliases take over \(Self.maximumAliasBytes) bytes.")
-            }
+            try setAlias(packet)
             try publish(packet, topic: packet.topic, session: session)
             return
         }

@@ -203,14 +203,17 @@ package final class RuleManager: Sendable {
                 guard let sink = sinks[id] else { continue }
                 actions.append(
                     .sink(
-                        sink.worker, use: sink.worker.use(
+                        sink.worker,
+                        use: sink.worker.use(
                             ruleID: definition.id, undefinedAs: definition.undefinedAs, generation: generation),
                         name: use.name))
             case .console:
                 guard let sink = sinks[use.name] else { continue }
                 actions.append(
                     .sink(
-                        sink.worker, use: sink.worker.use(ruleID: definition.id, undefinedAs: definition.undefinedAs, generation: generation),
+                        sink.worker,
+                        use: sink.worker.use(
+                            ruleID: definition.id, undefinedAs: definition.undefinedAs, generation: generation),
                         name: use.name))
             }
         }

@@ -69,7 +69,7 @@ package struct SubscribePacket: Equatable, Sendable {
         while reader.remaining > 0 {
             let filter = try Self.filter(&reader)
             let options = try SubscriptionOptions(try reader.byte(), version: version)
-            if options.noLocal, filter.hasPrefix("$share/") || filter.hasPrefix("$queue/") {
+            if options.noLocal, SharedFilter(filter) != nil {
                 throw .error("MQTT-3.8.3-4", "No Local is set on a shared subscription.")
             }
             subscriptions.append(Entry(filter: filter, options: options))
@@ -88,17 +88,19 @@ package struct SubscribePacket: Equatable, Sendable {
 
     private static func problem(of text: String) -> (clause: String, text: String)? {
         var filter = text
-        if text.hasPrefix("$share/") || text == "$share" {
-            let parts = text.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+        // By bytes: as characters, a slash and a combining mark behind it would be one.
+        let bytes = text.utf8
+        if bytes.starts(with: "$share/".utf8) || bytes.elementsEqual("$share".utf8) {
+            let parts = bytes.split(separator: UInt8(ascii: "/"), maxSplits: 2, omittingEmptySubsequences: false)
             guard parts.count == 3, !parts[1].isEmpty, !parts[2].isEmpty else {
                 return ("MQTT-4.8.2-1", "A shared subscription is $share/group/filter")
             }
-            if parts[1].contains("+") || parts[1].contains("#") {
+            if parts[1].contains(UInt8(ascii: "+")) || parts[1].contains(UInt8(ascii: "#")) {
                 return ("MQTT-4.8.2-2", "A share name has no wildcard")
             }
-            filter = String(parts[2])
-        } else if text.hasPrefix("$queue/") {
-            filter = String(text.dropFirst("$queue/".count))
+            filter = String(Substring(parts[2]))
+        } else if bytes.starts(with: "$queue/".utf8) {
+            filter = String(Substring(bytes.dropFirst("$queue/".utf8.count)))
         }
         let isValid = filter.withUTF8 { TopicSyntax.isFilter(Bytes($0)) }
         return isValid ? nil : ("MQTT-4.7.1-1", "A topic filter is not valid")

@@ -119,7 +119,9 @@ final class TestClient {
             return
         }
         input.append(Array(buffer[..<count]))
-        while let header = try FrameHeader.read(input.bytes), input.count >= header.headerLength + header.remainingLength {
+        while let header = try FrameHeader.read(input.bytes),
+            input.count >= header.headerLength + header.remainingLength
+        {
             let size = header.headerLength + header.remainingLength
             let body = Bytes(rebasing: input.bytes[header.headerLength..<size])
             let packet = try Packet.decode(header: header, body: body, version: version, from: .server)
@@ -178,7 +180,8 @@ func pump(_ clients: [TestClient], _ what: String, until condition: () throws ->
 
 /// A broker on a port of its own for the time of `body`.
 func withBroker(
-    shards: Int, zone: MQTTZone = MQTTZone(), transport: ListenerOptions.Transport = .epoll, _ body: (BrokerNode, Int) throws -> Void
+    shards: Int, zone: MQTTZone = MQTTZone(), transport: ListenerOptions.Transport = .epoll,
+    _ body: (BrokerNode, Int) throws -> Void
 ) throws {
     var options = NodeOptions(version: "test", shards: shards)
     options.listeners = [ListenerOptions(kind: .tcp, name: "test", host: "127.0.0.1", port: 0)]
