@@ -50,6 +50,28 @@ import Testing
         }
     }
 
+    @Test func `what waited for an absent client comes in its order, over all QoS [MQTT-4.6.0-6]`() throws {
+        try withBroker(shards: 2) { _, port in
+            let state = ClientState()
+            let sleeper = try TestClient(port: port, state: state)
+            sleeper.connect("sleeper", cleanStart: true, expiry: 3600)
+            sleeper.subscribe("q", qos: .exactlyOnce)
+            try pump([sleeper], "the sleeper is in") { sleeper.subacks == 1 }
+            sleeper.send(.disconnect(DisconnectPacket()))
+            try pump([sleeper], "the sleeper is away") { sleeper.isEnded }
+            let publisher = try TestClient(port: port)
+            publisher.connect("publisher", cleanStart: true)
+            for number in 0..<90 {
+                publisher.publish("q", "\(number)", qos: QoS(rawValue: UInt8(number * 7 % 5 % 3)) ?? .atMostOnce)
+            }
+            try pump([publisher], "all are acknowledged") { publisher.connack != nil && publisher.unacknowledged.isEmpty }
+            let back = try TestClient(port: port, state: state)
+            back.connect("sleeper", cleanStart: false, expiry: 3600)
+            try pump([back], "all have come") { state.messages.count >= 90 }
+            #expect(state.messages.map(\.payload) == (0..<90).map { "\($0)" })
+        }
+    }
+
     @Test(arguments: [ListenerOptions.Transport.epoll, .nio])
     func `shutting down ends all connections and threads`(_ transport: ListenerOptions.Transport) throws {
         var clients: [TestClient] = []

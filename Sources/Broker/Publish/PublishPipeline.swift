@@ -274,18 +274,19 @@ extension Shard {
 
     @inline(never)
     private func deliverToGroups(_ message: MessageView, _ shared: inout Message?, route: Route) {
-        for group in route.groups {
-            let chosen = group.choose(
-                router.strategy, message: message, sticky: &sticky, shard: index, random: &random)
-            guard let chosen else { continue }
-            let place = chosen.session.place.shard
-            if place == index {
-                offerShared(message, &shared, to: chosen)
-            } else {
-                let kept = shared ?? Message.make(copying: message)
-                shared = kept
-                useOutbox(place).append(kept, to: chosen)
-            }
+        for group in route.groups { deliverToGroup(message, &shared, group: group) }
+    }
+
+    private func deliverToGroup(_ message: MessageView, _ shared: inout Message?, group: GroupSnapshot) {
+        let chosen = group.choose(router.strategy, message: message, sticky: &sticky, shard: index, random: &random)
+        guard let chosen else { return }
+        let place = chosen.session.place.shard
+        if place == index {
+            offerShared(message, &shared, to: chosen)
+        } else {
+            let kept = shared ?? Message.make(copying: message)
+            shared = kept
+            useOutbox(place).append(kept, to: chosen)
         }
     }
 
@@ -297,8 +298,25 @@ extension Shard {
             useOutbox(place).append(message, to: subscription)
             return
         }
+        if subscription.session.attachedShard == index, subscription.session.isTerminated {
+            chooseAgain(message, group: subscription.shared)
+            return
+        }
         var shared: Message? = message
         offerShared(message.view, &shared, to: subscription)
+    }
+
+    /// The member that was chosen has gone for good before the message came: another one gets it. It is no member any
+    /// more, so this ends. [MQTT5 §4.8.2]
+    @inline(never)
+    private func chooseAgain(_ message: Message, group key: SharedFilter?) {
+        let view = message.view
+        let hash = topicHash(view.topic)
+        let route = cachedRoute(view.topic, hash: hash) ?? Unmanaged.passUnretained(readRoute(view.topic, hash: hash))
+        var shared: Message? = message
+        route._withUnsafeGuaranteedRef { route in
+            for group in route.groups where group.group.key == key { deliverToGroup(view, &shared, group: group) }
+        }
     }
 
     private func offerShared(_ message: MessageView, _ shared: inout Message?, to subscription: Subscription) {

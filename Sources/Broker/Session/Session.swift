@@ -107,52 +107,61 @@ struct QueuedMessage {
 }
 
 /// What waits for the client or for room in its window: bounded in messages and bytes, oldest dropped first.
+///
+/// QoS 0 stands in a line of its own, since it does not wait for the window and is dropped first; numbers keep the order
+/// over both. So each operation takes the same time however long the queue is.
 struct MessageQueue {
-    private var messages: Deque<QueuedMessage> = []
-    private(set) var bytes = 0
-    /// How many of them are QoS 0: these wait for room in the buffer, not in the window.
-    private(set) var unacknowledged = 0
+    private struct Entry {
+        var number: UInt64
+        var message: QueuedMessage
+    }
 
-    var count: Int { messages.count }
-    var isEmpty: Bool { messages.isEmpty }
-    var first: QueuedMessage? { messages.first }
+    private var acknowledgedEntries: Deque<Entry> = []
+    private var unacknowledgedEntries: Deque<Entry> = []
+    private var nextNumber: UInt64 = 0
+    private(set) var bytes = 0
+
+    /// How many of them are QoS 0: these wait for room in the buffer, not in the window.
+    @inline(__always)
+    var unacknowledged: Int { unacknowledgedEntries.count }
+    var count: Int { acknowledgedEntries.count + unacknowledgedEntries.count }
+    @inline(__always)
+    var isEmpty: Bool { acknowledgedEntries.isEmpty && unacknowledgedEntries.isEmpty }
 
     mutating func append(_ message: QueuedMessage) {
-        messages.append(message)
+        let entry = Entry(number: nextNumber, message: message)
+        nextNumber += 1
         bytes += message.message.byteCount
-        if message.qos == 0 { unacknowledged += 1 }
+        if message.qos == 0 { unacknowledgedEntries.append(entry) } else { acknowledgedEntries.append(entry) }
     }
 
     /// - Returns: a message that has to go to keep within the bounds: the oldest QoS 0 first, then the oldest; nil when they
     ///   are kept. One large message may push out many small ones.
     mutating func popExcess(_ limits: QueueLimits) -> QueuedMessage? {
-        guard messages.count > limits.messages || bytes > limits.bytes else { return nil }
+        guard count > limits.messages || bytes > limits.bytes else { return nil }
         return popFirstUnacknowledged() ?? popFirst()
     }
 
     /// The oldest QoS 0 message, wherever it stands.
-    mutating func popFirstUnacknowledged() -> QueuedMessage? {
-        if messages.first?.qos == 0 { return popFirst() }
-        guard unacknowledged > 0, let position = messages.firstIndex(where: { $0.qos == 0 }) else { return nil }
-        let message = messages.remove(at: position)
-        bytes -= message.message.byteCount
-        unacknowledged -= 1
-        return message
-    }
+    mutating func popFirstUnacknowledged() -> QueuedMessage? { Self.pop(from: &unacknowledgedEntries, &bytes) }
 
     mutating func popFirst() -> QueuedMessage? {
-        guard let first = messages.popFirst() else { return nil }
-        bytes -= first.message.byteCount
-        if first.qos == 0 { unacknowledged -= 1 }
-        if messages.isEmpty { messages = [] }
-        return first
+        guard let unacknowledged = unacknowledgedEntries.first else { return Self.pop(from: &acknowledgedEntries, &bytes) }
+        if let acknowledged = acknowledgedEntries.first, acknowledged.number < unacknowledged.number {
+            return Self.pop(from: &acknowledgedEntries, &bytes)
+        }
+        return Self.pop(from: &unacknowledgedEntries, &bytes)
     }
 
-    mutating func removeAll() {
-        messages = []
-        bytes = 0
-        unacknowledged = 0
+    private static func pop(from entries: inout Deque<Entry>, _ bytes: inout Int) -> QueuedMessage? {
+        guard let entry = entries.popFirst() else { return nil }
+        bytes -= entry.message.message.byteCount
+        // An empty line keeps no memory: most sessions never queue again.
+        if entries.isEmpty { entries = [] }
+        return entry.message
     }
+
+    mutating func removeAll() { self = MessageQueue() }
 }
 
 package struct QueueLimits: Sendable {
