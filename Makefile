@@ -51,7 +51,7 @@ test-build: # one release build that the unit tests, the integration tests and t
 .PHONY: test
 test: test-build $(VENV)/ready ## run all tests: unit, then integration against the real binary
 	@mkdir -p $(LOGS)
-	timeout 1200 $(SWIFT) test -c release --skip-build 2>&1 | tee $(LOGS)/unit.log
+	timeout 1200 $(SWIFT) test -c release --skip-build --no-parallel 2>&1 | tee $(LOGS)/unit.log
 	timeout 1500 $(PYTHON) -m pytest Tests/Integration -n $(PYTEST_WORKERS) --junitxml=$(LOGS)/integration.xml $(PYTEST_ARGS)
 
 .PHONY: conformance

@@ -64,7 +64,9 @@ import Testing
             for number in 0..<90 {
                 publisher.publish("q", "\(number)", qos: QoS(rawValue: UInt8(number * 7 % 5 % 3)) ?? .atMostOnce)
             }
-            try pump([publisher], "all are acknowledged") { publisher.connack != nil && publisher.unacknowledged.isEmpty }
+            try pump([publisher], "all are acknowledged") {
+                publisher.connack != nil && publisher.unacknowledged.isEmpty
+            }
             let back = try TestClient(port: port, state: state)
             back.connect("sleeper", cleanStart: false, expiry: 3600)
             try pump([back], "all have come") { state.messages.count >= 90 }

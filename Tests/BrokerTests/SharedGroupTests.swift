@@ -41,6 +41,7 @@ import Testing
             // What would be too much would have been sent before the answers to these.
             for member in members { member.send(.pingreq) }
             try pump(members, "the members answer") { members.allSatisfy { $0.pongs == 1 } }
+            #expect(node.statistic("subscriptions.shared.count") == 8)
             #expect(members.flatMap { $0.state.messages.map(\.payload) }.sorted() == expected.sorted())
             for member in members {
                 for index in 0..<publishers.count {
@@ -52,7 +53,6 @@ import Testing
                     }
                 }
             }
-            #expect(node.statistic("subscriptions.shared.count") == 8)
         }
     }
 }

@@ -146,7 +146,9 @@ struct MessageQueue {
     mutating func popFirstUnacknowledged() -> QueuedMessage? { Self.pop(from: &unacknowledgedEntries, &bytes) }
 
     mutating func popFirst() -> QueuedMessage? {
-        guard let unacknowledged = unacknowledgedEntries.first else { return Self.pop(from: &acknowledgedEntries, &bytes) }
+        guard let unacknowledged = unacknowledgedEntries.first else {
+            return Self.pop(from: &acknowledgedEntries, &bytes)
+        }
         if let acknowledged = acknowledgedEntries.first, acknowledged.number < unacknowledged.number {
             return Self.pop(from: &acknowledgedEntries, &bytes)
         }
