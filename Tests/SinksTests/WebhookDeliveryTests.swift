@@ -72,7 +72,7 @@ import Testing
         let first = try HTTPReceiver { _, _ in .status(503) }
         let rig = try SinkRig(.webhook("w", WebhookSettings(url: first.url), worker: .quick))
         for number in 0..<200 { try rig.send("c\(number % 10)", number) }
-        await eventually(5, "the sink to see that its receiver is down") {
+        await eventually(60, "the sink to see that its receiver is down") {
             if case .disconnected(let reason) = rig.worker.status().state {
                 return reason.contains("503")
             } else {
@@ -81,7 +81,7 @@ import Testing
         }
         let tried = Set(first.requests.compactMap { $0.header("idempotency-key") })
         first.stop()
-        await eventually(5, "the connection to be refused") {
+        await eventually(60, "the connection to be refused") {
             rig.worker.status().lastError?.contains("connect") == true
         }
         #expect(rig.counters.success == 0)
@@ -249,7 +249,7 @@ import Testing
         }
         let first = try SinkRig(.webhook("bad", WebhookSettings(url: hanging.url)))
         for number in 0..<50 { try first.send("c\(number)", number) }
-        await eventually(5, "requests to hang") { hanging.mostActive == 8 }
+        await eventually(60, "requests to hang") { hanging.mostActive == 8 }
         let second = try SinkRig(.webhook("good", WebhookSettings(url: healthy.url)), runtime: first.runtime)
         for number in 0..<200 { try second.send("c\(number)", number) }
         await second.settle(3)

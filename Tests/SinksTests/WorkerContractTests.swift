@@ -89,7 +89,7 @@ import Testing
             try send(rig, start..<start + 10)
             #expect(rig.counters.addsUp)
         }
-        await eventually(5, "the bound to hold: \(rig.worker.status().bufferedBytes)") {
+        await eventually(60, "the bound to hold: \(rig.worker.status().bufferedBytes)") {
             rig.worker.status().bufferedBytes <= 20_000
         }
         #expect(rig.counters.droppedQueueFull > 700)
@@ -117,7 +117,7 @@ import Testing
             return .finished(.delivered)
         }
         try send(rig, 0..<10)
-        await eventually(5, "the write to hang") { hangs.load(ordering: .relaxed) }
+        await eventually(60, "the write to hang") { hangs.load(ordering: .relaxed) }
         for start in stride(from: 0, to: 40_000, by: 100) { try send(rig, start..<start + 100) }
         let status = rig.worker.status()
         #expect(status.bufferedBytes <= (1 << 20) + (1 << 18))
@@ -192,7 +192,7 @@ import Testing
             return .finished(.delivered)
         }
         try send(rig, 0..<40)
-        await eventually(5, "the write to hang") { hangs.load(ordering: .relaxed) }
+        await eventually(60, "the write to hang") { hangs.load(ordering: .relaxed) }
         let start = ContinuousClock.now
         #expect(rig.drain(0.01) == 40)
         #expect(start.duration(to: .now) < .seconds(3))
