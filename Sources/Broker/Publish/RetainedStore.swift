@@ -20,9 +20,13 @@ final class RetainedStore: Sendable {
 
     var count: Int { state.withLock { $0.count } }
 
-    /// - Returns: false when the store is full and the topic has none yet.
+    /// The tree is walked and freed level by level on the stack.
+    private static let deepest = 1024
+
+    /// - Returns: false when the store is full and the topic has none yet, or the topic is too deep.
     func store(_ message: Message) -> Bool {
         let levels = Self.levels(of: message.view.topic)
+        guard levels.count <= Self.deepest else { return false }
         return state.withLock { state in
             var level = state.root
             for name in levels {
@@ -47,6 +51,7 @@ final class RetainedStore: Sendable {
     /// - Parameter only: removes this message alone, not one that has replaced it.
     func remove(_ topic: Bytes, only: Message? = nil) {
         let levels = Self.levels(of: topic)
+        guard levels.count <= Self.deepest else { return }
         state.withLock { state in
             if Self.remove(levels[...], below: state.root, only: only) { state.count -= 1 }
         }
@@ -68,6 +73,7 @@ final class RetainedStore: Sendable {
     /// Calls `body` with the messages whose topics match; those that have expired are removed on the way.
     func match(_ filter: Bytes, now: Int64, _ body: (Message) -> Void) {
         let levels = Self.levels(of: filter)
+        guard levels.count <= Self.deepest else { return }
         var expired: [Message] = []
         var found: [Message] = []
         state.withLock { state in

@@ -4,6 +4,7 @@ import MQTTCodec
 import RuleEngine
 import Sinks
 import Synchronization
+import Topics
 
 /// The rules in force, as one immutable value. The node publishes it; each shard keeps its own reference.
 final class RuleSnapshot: Sendable {
@@ -290,6 +291,10 @@ final class RuleStage {
                     "A republish was refused: the message came from this rule.",
                     metadata: ["rule.id": "\(runner.rule.id)"])
                 return true
+            }
+            // As for a client's topics: a text from a payload may be one of thousands of levels.
+            guard TopicSyntax.levels(made.topic) <= shard.settings.maxTopicLevels else {
+                throw .badArgument(function: "republish", reason: "the rendered topic has too many levels")
             }
             shard.republished.append(shard.makeMessage(made, runner: runner, hops: hops))
             return true
