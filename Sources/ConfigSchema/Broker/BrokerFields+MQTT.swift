@@ -9,7 +9,7 @@ extension BrokerFields {
         static let clientIDLength = Field(
             "max_clientid_len", .int(23...65535), default: 65535, doc: "In bytes. [MQTT-3.1.3-5]")
         static let topicLevels = Field(
-            "max_topic_levels", .int(1...65535), default: 128, doc: "Levels of a topic name or filter.")
+            "max_topic_levels", .int(1...1024), default: 128, doc: "Levels of a topic name or filter.")
         static let topicAlias = Field(
             "max_topic_alias", .int(0...65535), default: 65535, doc: "Aliases a client may use.")
         static let qos = Field("max_qos_allowed", .int(0...2), default: 2, doc: "Maximum QoS.")
@@ -31,7 +31,7 @@ extension BrokerFields {
             "max_inflight", .int(1...65535), default: 128,
             doc: "QoS 1 and 2 messages under way to a client that lets so many be.")
         static let awaitingRel = Field(
-            "max_awaiting_rel", .intOrInfinity(), default: .at(100),
+            "max_awaiting_rel", .intOrInfinity(1...Int.max), default: .at(100),
             doc: "QoS 2 messages of a client that wait for PUBREL.")
         static let queueLength = Field(
             "max_mqueue_len", .intOrInfinity(zeroMeansInfinity: true), default: .at(10_000),
