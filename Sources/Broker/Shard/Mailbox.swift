@@ -127,7 +127,7 @@ final class Mailbox: Sendable {
     func recycle(_ streams: [OutputBuffer], bytes: Int) {
         backlog.wrappingSubtract(bytes, ordering: .relaxed)
         state.withLock { state in
-            for stream in streams where state.spare.count < 4 && stream.capacity <= 1024 * 1024 {
+            for stream in streams where state.spare.count < 64 && stream.capacity <= 64 * 1024 {
                 state.spare.append(stream)
             }
         }
