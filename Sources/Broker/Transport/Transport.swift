@@ -7,7 +7,7 @@ import Buffers
 class Transport {
     /// Writes as much as goes without waiting and consumes it; the rest stays and the connection hears of room later.
     /// - Returns: false when the connection is gone.
-    func write(_ out: OutputBuffer) -> Bool { fatalError("a transport writes") }
+    func write(_ out: OutputBuffer) -> Bool { preconditionFailure("each kind of transport writes in its own way") }
     func pauseReading() {}
     func resumeReading() {}
     /// Closes after what `write` has taken has left; the connection is not called again.
