@@ -94,10 +94,12 @@ final class Route {
     var hasSubscribers: Bool { !targets.isEmpty || remoteShards != 0 || !groups.isEmpty }
 }
 
-/// Topic → route of one shard: direct-mapped, 4,096 entries, checked by generation on each look-up. A hit costs a hash
+/// Topic → route of one shard: 4,096 entries in sets of four, checked by generation on each look-up. A hit costs a hash
 /// and a comparison of bytes.
 struct RouteCache {
     static let slots = 4096
+    /// Slots that a topic may lie in: with one alone, two busy topics that meet would push each other out for ever.
+    static let ways = 4
     /// Longer topics are not kept: 4,096 of the longest would take 256 MiB.
     static let longestTopic = 1024
 
@@ -128,13 +130,35 @@ struct RouteCache {
     /// - Returns: the route in force, nil when it must be read anew.
     @inline(__always)
     func find(_ topic: Bytes, hash: UInt64, router: Router) -> Unmanaged<Route>? {
-        let entry = entries + (Int(truncatingIfNeeded: hash) & (Self.slots - 1))
-        guard entry.pointee.hash == hash, entry.pointee.topic.count == topic.count,
+        let first = Int(truncatingIfNeeded: hash) & (Self.slots - 1)
+        if entries[first].hash == hash { return check(entries + first, topic, hash, router) }
+        for way in 1..<Self.ways where entries[first ^ way].hash == hash {
+            return check(entries + (first ^ way), topic, hash, router)
+        }
+        return nil
+    }
+
+    @inline(__always)
+    private func check(
+        _ entry: UnsafeMutablePointer<Entry>, _ topic: Bytes, _ hash: UInt64, _ router: Router
+    ) -> Unmanaged<Route>? {
+        guard entry.pointee.topic.count == topic.count,
             entry.pointee.wildGeneration == router.wildGeneration.load(ordering: .acquiring),
             entry.pointee.exactGeneration == router.exactGeneration(hash),
             compareBytes(Bytes(entry.pointee.topic), topic) == 0
         else { return nil }
         return entry.pointee.route.map { Unmanaged.passUnretained($0) }
+    }
+
+    /// The slot for a topic: the one that it has, else a free or outdated one of its four, else each of them in turn.
+    private func slot(for hash: UInt64, wild: UInt64) -> Int {
+        let first = Int(truncatingIfNeeded: hash) & (Self.slots - 1)
+        for way in 0..<Self.ways where entries[first ^ way].hash == hash { return first ^ way }
+        for way in 0..<Self.ways {
+            let entry = entries + (first ^ way)
+            if entry.pointee.route == nil || entry.pointee.wildGeneration != wild { return first ^ way }
+        }
+        return first ^ (misses & (Self.ways - 1))
     }
 
     /// - Parameters:
@@ -145,7 +169,7 @@ struct RouteCache {
             uncached = route
             return
         }
-        let entry = entries + (Int(truncatingIfNeeded: hash) & (Self.slots - 1))
+        let entry = entries + slot(for: hash, wild: wild)
         if entry.pointee.topic.count != topic.count {
             entry.pointee.topic.deallocate()
             entry.pointee.topic = .allocate(byteCount: topic.count, alignment: 8)
