@@ -322,6 +322,4 @@ final class RuleStage {
 
     /// Whether a sink asks its publishers to wait.
     var isCongested: Bool { blockingAppenders.contains { $0.isCongested } }
-
-    func timerTick() {}
 }

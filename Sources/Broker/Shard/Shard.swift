@@ -116,7 +116,6 @@ final class Shard: @unchecked Sendable {
             if !sticky.isEmpty { sticky = sticky.filter { $0.value.session.isOnline } }
         }
         if index == 0 { node.systemTopics.tick(self) }
-        rules.timerTick()
     }
     private var cacheSweepCountdown = 10
 
