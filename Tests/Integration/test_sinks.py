@@ -177,6 +177,27 @@ def test_every_line_is_whole_json_and_in_order(sluice, client):
         assert [line["n"] for line in lines if line["clientid"] == publisher.client_id] == list(range(500))
 
 
+def test_rows_gathered_under_load_keep_order_publisher_and_counts(sluice, client):
+    """Under load rules are evaluated some milliseconds later: also for a client that is gone by then."""
+    broker = sluice(rules={"f.yaml": file_rule("out", "f/#", select="clientid, payload.n as n"),
+                           "d.yaml": file_rule("gone", "$events/client_disconnected", select="clientid")})
+    names = [unique("burst") for _ in range(10)]
+    for number, name in enumerate(names):
+        with Client(broker.port, name) as sender:
+            for n in range(400):  # a write each, so that the loop sees many small ticks
+                sender.publish("f/a", b'{"n":%d}' % n)
+            sender.ping()
+            assert broker.rule("out")["matched"] == 420 * number + 400, "counters hold all that was answered"
+            for n in range(400, 420):
+                sender.publish("f/a", b'{"n":%d}' % n)
+            sender.disconnect()
+        wait_for(lambda: broker.rule("gone")["matched"] == number + 1, 5, "the end of the client")
+        # What a client sent was evaluated before its end was.
+        assert broker.rule("out")["matched"] == 420 * (number + 1)
+    lines = wait_for(lambda: len(found := sink_lines(broker.folder, "out")) >= 4200 and found, 10, "4,200 lines")
+    assert [(line["clientid"], line["n"]) for line in lines] == [(name, n) for name in names for n in range(420)]
+
+
 @pytest.mark.parametrize("attempt", range(3))
 def test_kill_9_leaves_no_torn_line_behind(sluice, client, attempt):
     broker = sluice(rules={"f.yaml": file_rule("out", "f/#", select="payload.n as n, payload.pad as pad")})

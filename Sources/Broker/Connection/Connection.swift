@@ -14,7 +14,8 @@ final class Connection: Hashable {
         case closed
     }
 
-    unowned let shard: Shard
+    /// The node keeps its shards until their threads, and so all their connections, have ended.
+    unowned(unsafe) let shard: Shard
     /// Set once, by the transport that made the connection.
     var transport: Transport
     /// Bytes that the client has not taken, from which on messages wait in its session.

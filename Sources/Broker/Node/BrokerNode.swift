@@ -141,6 +141,19 @@ package final class BrokerNode: @unchecked Sendable {
 
     // MARK: Rules
 
+    /// Has the shards evaluate what waits for its rules and hand over the rows. Blocks for a tick of each, at most a
+    /// second; not to be called on a shard's thread.
+    func settleRules() {
+        for shard in shards {
+            let done = DoneSignal()
+            shard.execute { shard in
+                shard.rules.handOver()
+                done.signal()
+            }
+            done.wait(milliseconds: 1000)
+        }
+    }
+
     /// Puts a set of rules in force on all shards: at once for new look-ups, with no message in between that sees half.
     func install(_ snapshot: RuleSnapshot) {
         let old = ruleSnapshot.withLock { current in

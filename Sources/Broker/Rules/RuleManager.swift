@@ -255,11 +255,16 @@ package final class RuleManager: Sendable {
 
     /// Every sink that runs.
     package var sinkStatuses: [SinkStatus] {
-        state.withLock { $0.sinks.values.map(\.worker) }.map { $0.status() }.sorted {
+        node.settleRules()
+        return state.withLock { $0.sinks.values.map(\.worker) }.map { $0.status() }.sorted {
             ($0.type, $0.name) < ($1.type, $1.name)
         }
     }
 
     /// Every rule in force, in the order of the files.
-    package var ruleStatuses: [RuleStatus] { node.rulesInForce.rules.map { RuleStatus($0) } }
+    /// What the rules have counted of all messages that were acknowledged before the call.
+    package var ruleStatuses: [RuleStatus] {
+        node.settleRules()
+        return node.rulesInForce.rules.map { RuleStatus($0) }
+    }
 }

@@ -26,11 +26,27 @@ final class RuleSnapshot: Sendable {
 /// The rules of one topic on one shard: evaluated together, so that the payload is scanned once.
 final class RuleSetRunner {
     let group: RuleGroup
-    let runners: [RuleRunner]
+    private let runners: [RuleRunner]
+    /// The same, for the message path: read without counting references. ``runners`` keeps them alive.
+    private let members: UnsafeMutableBufferPointer<Unmanaged<RuleRunner>>
+
+    /// Whether the evaluation may come some milliseconds after the message: sinks queue anyway, a republish follows at once.
+    let mayWait: Bool
 
     init(group: RuleGroup, runners: [RuleRunner]) {
         self.group = group
         self.runners = runners
+        mayWait = runners.allSatisfy(\.mayWait)
+        members = .allocate(capacity: runners.count)
+        _ = members.initialize(from: runners.map(Unmanaged.passUnretained))
+    }
+
+    deinit { members.deallocate() }
+
+    /// The runner of the group's n-th rule.
+    @inline(__always)
+    func withMember(_ position: Int, _ body: (RuleRunner) -> Void) {
+        members[position]._withUnsafeGuaranteedRef(body)
     }
 }
 
@@ -44,6 +60,11 @@ final class RuleRunner {
     let rule: InstalledRule
     let counters: RuleCounters
     let actions: [Action]
+    var mayWait: Bool {
+        actions.allSatisfy { action in
+            if case .sink = action { true } else { false }
+        }
+    }
     /// The sender of what this rule republishes.
     let publisher: Publisher
 
@@ -77,10 +98,13 @@ final class RuleStage {
     private var appenders: [ObjectIdentifier: SinkAppender] = [:]
     /// Those with something to hand over at the end of the tick.
     private var dirtyAppenders: [SinkAppender] = []
+    /// Those of sinks that may ask publishers to wait.
     private var blockingAppenders: [SinkAppender] = []
+    private var canCongest = false
     private var sets: [[ObjectIdentifier]: RuleSetRunner] = [:]
     private var eventSets: [EventName: RuleSetRunner] = [:]
-    private unowned var shard: Shard!
+    /// The owner.
+    private unowned(unsafe) var shard: Shard!
 
     // Read on the message path.
     private(set) var wantsDelivered = false
@@ -128,7 +152,10 @@ final class RuleStage {
         return made
     }
 
-    private func listBlockingAppenders() { blockingAppenders = Array(appenders.values) }
+    private func listBlockingAppenders() {
+        blockingAppenders = appenders.values.filter(\.canCongest)
+        canCongest = !blockingAppenders.isEmpty
+    }
 
     // MARK: Rules by topic
 
@@ -155,12 +182,40 @@ final class RuleStage {
 
     // MARK: Message events
 
-    /// Runs a topic's rules over a message that was published.
+    /// Runs a topic's rules over a message that was published: now, or with those that follow.
+    @inline(__always)
     func run(_ set: RuleSetRunner, message: MessageView) {
+        windowCount &+= 1
+        if isBatching, set.mayWait, RuleBacklog.accepts(message) {
+            backlog.append(message, set, nanoseconds: context.nowNanoseconds)
+            if backlog.isFull { evaluateBacklog() }
+        } else {
+            evaluate(set, message: message)
+        }
+    }
+
+    @inline(never)
+    private func evaluate(_ set: RuleSetRunner, message: MessageView) {
+        evaluateBacklog()
+        evaluatePublish(set, message)
+    }
+
+    private func evaluatePublish(_ set: RuleSetRunner, _ message: MessageView) {
         event.kind = .messagePublish
         event.message = message
         event.receiver = nil
         run(message, set)
+    }
+
+    /// What waits comes before anything else that rules are to see.
+    private func evaluateBacklog() {
+        guard !backlog.isEmpty else { return }
+        let now = context.nowNanoseconds
+        backlog.drain { set, message, nanoseconds in
+            context.nowNanoseconds = nanoseconds
+            evaluatePublish(set, message)
+        }
+        context.nowNanoseconds = now
     }
 
     func messageDropped(_ message: MessageView, reason: StaticString) {
@@ -190,6 +245,7 @@ final class RuleStage {
     }
 
     private func run(_ set: RuleSetRunner, kind: EventName, _ message: MessageView, qos: UInt8, receiver: Publisher?) {
+        evaluateBacklog()
         event.kind = kind
         event.message = message
         event.receiver = receiver
@@ -209,6 +265,7 @@ final class RuleStage {
 
     func run(_ kind: EventName, clientID: String, _ columns: () -> [(name: String, value: StoredValue)]) {
         guard let set = eventSets[kind] else { return }
+        evaluateBacklog()
         let common: [(name: String, value: StoredValue)] = [
             ("event", .atom(Array(kind.rawValue.utf8))),
             ("timestamp", .integer(Int(context.nowNanoseconds / 1_000_000))),
@@ -229,12 +286,10 @@ final class RuleStage {
     ) {
         record = RecordContext(timestamp: context.nowNanoseconds / 1_000_000, clientID: clientID, topic: topic)
         context.arena.reset()
-        context.event = event
         var position = 0
         set.group.evaluate(event, in: context, rows: rows) { _, outcome in
-            let runner = set.runners[position]
+            set.withMember(position) { finish($0, outcome, event: event, message: message) }
             position += 1
-            finish(runner, outcome, event: event, message: message)
         }
     }
 
@@ -312,14 +367,45 @@ final class RuleStage {
 
     // MARK: The tick
 
-    /// Gives what the tick has gathered to the sinks' workers.
+    /// Milliseconds for which messages and rows may gather under load. 0 where the loop does not come back by itself.
+    var linger: Int64 = 0
+    /// So many messages within ``linger`` are a load under which the next ones gather.
+    private static let load = 8
+    /// Monotonic milliseconds at which the loop is to come back for what has gathered.
+    private(set) var due = Int64.max
+    private var windowEnd: Int64 = 0
+    private var windowCount = 0
+    private var isBatching = false
+    private let backlog = RuleBacklog()
+
+    /// Evaluates and gives to the sinks' workers what has gathered, unless it may gather on. At the end of each tick.
     @inline(__always)
+    func endTick(now: Int64) {
+        if now < windowEnd, isBatching, !dirtyAppenders.contains(where: \.isFull) {
+            due = backlog.isEmpty && dirtyAppenders.isEmpty ? .max : windowEnd
+        } else {
+            finishTick(now: now)
+        }
+    }
+
+    private func finishTick(now: Int64) {
+        handOver()
+        guard now >= windowEnd else { return }
+        isBatching = linger > 0 && windowCount >= Self.load
+        windowCount = 0
+        windowEnd = now + linger
+    }
+
+    /// Evaluates what waits and gives what has been gathered to the sinks' workers.
     func handOver() {
+        evaluateBacklog()
+        due = .max
         guard !dirtyAppenders.isEmpty else { return }
         for appender in dirtyAppenders { appender.handOver() }
         dirtyAppenders.removeAll(keepingCapacity: true)
     }
 
     /// Whether a sink asks its publishers to wait.
-    var isCongested: Bool { blockingAppenders.contains { $0.isCongested } }
+    @inline(__always)
+    var isCongested: Bool { canCongest && blockingAppenders.contains { $0.isCongested } }
 }

@@ -11,7 +11,8 @@ import RuleEngine
 /// through its ``Mailbox`` and `wake`.
 final class Shard: @unchecked Sendable {
     let index: Int
-    unowned let node: BrokerNode
+    /// The owner: it joins the shard's thread before it goes.
+    unowned(unsafe) let node: BrokerNode
     let router: Router
     let mailbox = Mailbox()
     let counters = ShardCounters()
@@ -101,7 +102,7 @@ final class Shard: @unchecked Sendable {
             }
             dirty.removeAll(keepingCapacity: true)
         } while usedOutboxes != 0 || !republished.isEmpty
-        rules.handOver()
+        rules.endTick(now: now)
         if !paused.isEmpty { resumePaused() }
     }
 

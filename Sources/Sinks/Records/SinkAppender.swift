@@ -23,8 +23,13 @@ package final class SinkAppender {
         self.orderSeed = orderSeed
     }
 
+    /// Whether the operator chose to slow publishers down when the queue is full.
+    package var canCongest: Bool { inbox.canCongest }
     /// Whether the queue is full and the operator chose to slow publishers down; any thread.
     package var isCongested: Bool { inbox.isCongested }
+
+    /// Whether so much has been rendered that it should be handed over whatever else is to come.
+    package var isFull: Bool { chunk.buffer.count >= RecordChunk.size }
 
     /// Renders one row. A rendering that fails is counted and is otherwise without effect.
     ///

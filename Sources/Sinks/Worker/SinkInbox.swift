@@ -61,6 +61,7 @@ final class SinkInbox: Sendable {
         self.wakeUp = wakeUp
     }
 
+    var canCongest: Bool { onFull == .block }
     var isCongested: Bool { congested.load(ordering: .relaxed) }
 
     /// - Returns: the index of the use, the same for the same generation of the same rule.

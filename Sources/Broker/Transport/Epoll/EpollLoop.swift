@@ -14,6 +14,8 @@ final class EpollLoop: @unchecked Sendable {
     private static let batch = 512
     private static let readSize = 64 * 1024
     private static let timerInterval: Int64 = 500
+    /// Milliseconds for which messages for rules, and rows for sinks, may gather under load.
+    private static let linger: Int64 = 4
     /// What the event descriptor's events carry in place of a slot.
     private static let wakeMark = UInt64.max
 
@@ -43,6 +45,7 @@ final class EpollLoop: @unchecked Sendable {
         var registration = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: Self.wakeMark))
         epoll_ctl(epoll, EPOLL_CTL_ADD, event, &registration)
         shard.wake = { [unowned self] in self.wake() }
+        shard.rules.linger = Self.linger
     }
 
     deinit {
@@ -68,7 +71,7 @@ final class EpollLoop: @unchecked Sendable {
     func run() {
         var nextTimer = shard.now + Self.timerInterval
         while !stopping.load(ordering: .acquiring) {
-            let wait = max(0, nextTimer - shard.now)
+            let wait = max(0, min(nextTimer, shard.rules.due) - shard.now)
             let count = epoll_wait(epoll, events, Int32(Self.batch), Int32(wait))
             shard.readClock()
             if count > 0 { handle(Int(count)) }
@@ -166,7 +169,8 @@ final class EpollTransport: Transport {
     private(set) var descriptor: Int32
     let slot: Int
     fileprivate(set) var mark: UInt64 = 0
-    private unowned let loop: EpollLoop
+    /// The owner; closes all of its transports before it goes.
+    private unowned(unsafe) let loop: EpollLoop
     private let listener: ListenerContext
     /// Held until the transport closes.
     fileprivate(set) var connection: Connection?
