@@ -10,7 +10,7 @@ extension Connection {
         switch header.type {
         case .puback:
             if let entry = session.inflight.finish(ack.packetIdentifier, phase: .published, qos: 1) {
-                delivered(entry, session: session)
+                delivered(entry, ack, session: session)
             }
         case .pubrec: handlePubrec(ack, session: session)
         case .pubrel: handlePubrel(ack, session: session)
@@ -20,10 +20,16 @@ extension Connection {
     }
 
     @inline(__always)
-    private func delivered(_ entry: InflightEntry, session: Session) {
+    private func delivered(_ entry: InflightEntry, _ ack: AckView, session: Session) {
         shard.counters.messagesAcked.add(1)
-        if shard.rules.wantsAcked, let message = entry.message { shard.rules.messageAcked(message, session: session) }
+        if shard.rules.wantsAcked { reportAcked(entry, ack, session: session) }
         sendWaiting()
+    }
+
+    @inline(never)
+    private func reportAcked(_ entry: InflightEntry, _ ack: AckView, session: Session) {
+        guard let message = entry.message else { return }
+        shard.rules.messageAcked(message, as: entry.delivery, properties: ack.properties, session: session)
     }
 
     private func handlePubrec(_ ack: AckView, session: Session) {
@@ -35,9 +41,7 @@ extension Connection {
         let known = session.inflight.release(ack.packetIdentifier)
         if let known, known.phase == .published {
             shard.counters.messagesAcked.add(1)
-            if shard.rules.wantsAcked, let message = known.message {
-                shard.rules.messageAcked(message, session: session)
-            }
+            if shard.rules.wantsAcked { reportAcked(known, ack, session: session) }
         }
         let reason: ReasonCode = known != nil || !isV5 ? .success : .packetIdentifierNotFound
         write {
@@ -93,7 +97,7 @@ extension Connection {
         guard session.hasWaiting else { return }
         while backlog < highWaterMark, let next = session.nextWaiting(hasWindow: hasWindow) {
             if next.message.traits.expiresAt <= shard.wall {
-                shard.dropped(next.message, session: session, reason: .expired)
+                shard.dropped(next, session: session, reason: .expired)
                 continue
             }
             shard.transmit(
@@ -116,7 +120,9 @@ extension Connection {
                 packetIdentifier: entry.packetIdentifier, identifiers: entry.identifiers)
             if !fits {
                 session.inflight.discard(entry.packetIdentifier)
-                shard.dropped(message, session: session, reason: .tooLarge)
+                shard.dropped(message.view, as: entry.delivery, session: session, reason: .tooLarge)
+            } else if shard.rules.wantsDelivered {
+                shard.rules.messageDelivered(message.view, as: entry.delivery, session: session)
             }
         }
     }
@@ -128,6 +134,12 @@ extension Connection {
         shard.rules.clientDisconnected(self, session: session, reason: reason)
         self.session = nil
         shard.clientLeft(session)
+    }
+}
+
+extension InflightEntry {
+    fileprivate var delivery: DeliveryTraits {
+        DeliveryTraits(qos: qos, isRetained: isRetained, identifier: identifiers.first)
     }
 }
 

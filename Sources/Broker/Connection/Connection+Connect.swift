@@ -6,12 +6,14 @@ extension Connection {
     /// CONNECT: checks what the node allows, then asks the registry whose session this is. [MQTT-3.1.4-1]
     func handleConnect(_ packet: ConnectPacket) {
         version = packet.version
+        connectedAt = shard.wall
         shard.counters.connects.add(1)
         var packet = packet
         if let refusal = refusal(of: &packet) {
-            refuse(refusal)
+            refuse(refusal, packet)
             return
         }
+        checkAuthentication(packet)
         connect = packet
         keepAliveLimit = keepAliveLimit(of: packet)
         receiveMaximum = min(Int(packet.properties.receiveMaximum ?? .max), shard.settings.maxInflight)
@@ -47,9 +49,13 @@ extension Connection {
     }
 
     /// CONNACK with an error, and the end. [MQTT-3.1.4-2]
-    func refuse(_ reason: ReasonCode) {
+    /// - Parameter packet: nil when it could not be read, of which rules then see nothing.
+    func refuse(_ reason: ReasonCode, _ packet: ConnectPacket?) {
         shard.counters.connectsRefused.add(1)
         write { ConnackPacket(sessionPresent: false, reason: reason).encode(to: $0, version: version) }
+        if let packet {
+            shard.rules.clientConnack(self, packet: packet, expiryInterval: expiryInterval(of: packet), reason: reason)
+        }
         close(reason: reason.eventName, code: nil)
     }
 
@@ -57,7 +63,7 @@ extension Connection {
     func refuseMalformedConnect(_ violation: ProtocolViolation) {
         if let answer = violation.connackVersion {
             version = answer
-            refuse(violation.reason)
+            refuse(violation.reason, nil)
         } else {
             close(reason: violation.reason.eventName, code: nil)
         }
@@ -88,6 +94,8 @@ extension Connection {
         write { connack(packet, session: session, isPresent: isPresent).encode(to: $0, version: version) }
         shard.counters.connected.add(1)
         shard.rules.clientConnected(self, packet: packet, session: session)
+        shard.rules.clientConnack(
+            self, packet: packet, expiryInterval: session.expiryInterval, reason: .success)
         resume(session)
         // What the client sent behind its CONNECT is read in a turn of its own.
         shard.resumeReading(self)
@@ -115,6 +123,13 @@ extension Connection {
             answer.properties.responseInformation = settings.responseInformation
         }
         return answer
+    }
+
+    /// PINGREQ. [MQTT-3.12.4-1]
+    func handlePing() {
+        write { PingEncoder.appendResponse(to: $0) }
+        guard shard.rules.wantsPing, let session, let packet = connect else { return }
+        shard.rules.clientPing(self, packet: packet, session: session)
     }
 
     /// DISCONNECT: 0x04 keeps the will, all else drops it. [MQTT-3.14.4-3]

@@ -88,7 +88,7 @@ extension Connection {
                     "The topic has over \(shard.settings.maxTopicLevels) levels.")
             }
         }
-        if packet.qos == .exactlyOnce, try !admitExactlyOnce(packet, session: session) { return }
+        checkAuthorization(.publish, topic: topic, session: session)
         var message = MessageView(
             topic: topic, properties: packet.properties, payload: packet.payload,
             traits: MessageTraits(
@@ -96,6 +96,7 @@ extension Connection {
                 isRetained: packet.isRetained,
                 isDuplicate: packet.isDuplicate),
             id: shard.nextMessageID(), publisher: session.publisher)
+        if packet.qos == .exactlyOnce, try !admitExactlyOnce(packet, message, session: session) { return }
         if let interval = packet.messageExpiryInterval {
             message.traits.expiresAt = shard.wall + Int64(interval) * 1000
         } else if shard.settings.messageExpiryInterval != .max {
@@ -128,12 +129,15 @@ extension Connection {
 
     /// Remembers the packet identifier until PUBREL. [MQTT-4.3.3-10]
     /// - Returns: false when this message has been taken before; it is acknowledged again here.
-    private func admitExactlyOnce(_ packet: PublishView, session: Session) throws(ProtocolViolation) -> Bool {
+    private func admitExactlyOnce(
+        _ packet: PublishView, _ message: MessageView, session: Session
+    ) throws(ProtocolViolation) -> Bool {
         if session.awaitingRelease.contains(packet.packetIdentifier) {
             acknowledge(.pubrec, packet.packetIdentifier, true)
             return false
         }
         guard session.awaitingRelease.count < shard.settings.receiveMaximum else {
+            if shard.rules.wantsDropped { shard.rules.messageDropped(message, reason: "receive_maximum_exceeded") }
             throw ProtocolViolation(
                 .receiveMaximumExceeded, clause: "MQTT-3.3.4-9",
                 "More than \(shard.settings.receiveMaximum) QoS 2 messages wait for their PUBREL.")

@@ -14,6 +14,9 @@ extension Connection {
                 reasons.append(isV5 ? refusal : .unspecifiedError)
                 continue
             }
+            withBytes(SharedFilter(entry.filter)?.filter ?? entry.filter) {
+                checkAuthorization(.subscribe, topic: $0, session: session)
+            }
             let options = DeliveryOptions(
                 qos: min(entry.options.qos.rawValue, shard.settings.maxQoS),
                 noLocal: entry.options.noLocal || shard.settings.ignoresLoopDelivery && !isV5,

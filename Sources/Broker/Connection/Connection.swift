@@ -169,7 +169,7 @@ final class Connection: Hashable {
         case .connect(let packet): handleConnect(packet)
         case .subscribe(let packet): try handleSubscribe(packet)
         case .unsubscribe(let packet): handleUnsubscribe(packet)
-        case .pingreq: write { PingEncoder.appendResponse(to: $0) }
+        case .pingreq: handlePing()
         case .disconnect(let packet): try handleDisconnect(packet)
         case .auth:
             throw ProtocolViolation(.protocolError, clause: "MQTT-4.12.0-7", "No enhanced authentication was begun.")

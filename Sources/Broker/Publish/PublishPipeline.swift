@@ -122,7 +122,8 @@ extension Shard {
         guard target.pointee.movedAt <= epoch else { return }
         let session = target.pointee.session
         if target.pointee.noLocal, message.traits.publisherID == session.id {
-            dropped(message, session: session, reason: .noLocal)
+            let delivery = DeliveryTraits(qos: message.traits.qos, isRetained: message.traits.isRetained)
+            dropped(message, as: delivery, session: session, reason: .noLocal)
             return
         }
         offer(
@@ -183,11 +184,15 @@ extension Shard {
             identifiers: identifiers)
         guard fits else {
             if packetIdentifier != 0 { session.inflight.discard(packetIdentifier) }
-            dropped(view, session: session, reason: .tooLarge)
+            let delivery = DeliveryTraits(qos: qos, isRetained: isRetained, identifier: identifiers.first)
+            dropped(view, as: delivery, session: session, reason: .tooLarge)
             return
         }
         session.statistics.delivered += 1
-        if rules.wantsDelivered { rules.messageDelivered(view, qos: qos, session: session) }
+        if rules.wantsDelivered {
+            let delivery = DeliveryTraits(qos: qos, isRetained: isRetained, identifier: identifiers.first)
+            rules.messageDelivered(view, as: delivery, session: session)
+        }
     }
 
     @inline(never)
@@ -198,7 +203,8 @@ extension Shard {
     ) {
         guard !session.isTerminated else { return }
         if qos == 0, !settings.queuesQoS0 {
-            dropped(message, session: session, reason: session.connection == nil ? .qos0 : .queueFull)
+            let delivery = DeliveryTraits(qos: 0, isRetained: isRetained, identifier: identifiers.first)
+            dropped(message, as: delivery, session: session, reason: .qos0)
             return
         }
         let kept = shared ?? Message.make(copying: message)
@@ -210,7 +216,7 @@ extension Shard {
         session.statistics.enqueued += 1
         session.queue.append(message)
         while let pushedOut = session.queue.popExcess(settings.queueLimits) {
-            dropped(pushedOut.message, session: session, reason: .queueFull)
+            dropped(pushedOut, session: session, reason: .queueFull)
         }
     }
 
@@ -352,14 +358,20 @@ extension Shard {
         if !node.retained.store(kept) { counters.retainedRefused.add(1) }
     }
 
-    func dropped(_ message: Message, session: Session, reason: DropReason) {
-        dropped(message.view, session: session, reason: reason)
+    func dropped(_ queued: QueuedMessage, session: Session, reason: DropReason) {
+        let delivery = DeliveryTraits(
+            qos: queued.qos, isRetained: queued.isRetained, identifier: queued.identifiers.first)
+        withExtendedLifetime(queued.message) {
+            dropped(queued.message.view, as: delivery, session: session, reason: reason)
+        }
     }
 
     @inline(never)
-    func dropped(_ message: MessageView, session: Session, reason: DropReason) {
+    func dropped(_ message: MessageView, as delivery: DeliveryTraits, session: Session, reason: DropReason) {
         session.statistics.dropped += 1
         counters.countDropped(reason)
-        if rules.wantsDeliveryDropped { rules.deliveryDropped(message, session: session, reason: reason) }
+        if rules.wantsDeliveryDropped {
+            rules.deliveryDropped(message, as: delivery, session: session, reason: reason)
+        }
     }
 }

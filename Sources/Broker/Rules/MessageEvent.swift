@@ -7,10 +7,12 @@ import RuleEngine
 final class MessageEvent: EventColumns {
     var kind = EventName.messagePublish
     var message: MessageView
-    /// Delivered, acknowledged, not delivered: to whom.
+    /// Delivered, acknowledged, not delivered: to whom, and as what.
     var receiver: Publisher?
-    var deliveredQoS: UInt8 = 0
+    var delivery = DeliveryTraits(qos: 0, isRetained: false)
     var reason: StaticString = ""
+    /// Of the acknowledgement, encoded.
+    var acknowledgement = Bytes(start: nil, count: 0)
 
     init() {
         let none = Bytes(start: nil, count: 0)
@@ -35,7 +37,7 @@ final class MessageEvent: EventColumns {
         case .topic: return .string(message.topic)
         case .clientid: return client?.clientIDValue ?? .undefined
         case .qos:
-            return .integer(Int(kind == .messagePublish || kind == .messageDropped ? message.traits.qos : deliveredQoS))
+            return .integer(Int(receiver == nil ? message.traits.qos : delivery.qos))
         case .username: return client?.usernameValue ?? .undefined
         case .timestamp: return .integer(Int(context.nowNanoseconds / 1_000_000))
         case .publishReceivedAt: return .integer(Int(message.traits.receivedAt))
@@ -45,18 +47,21 @@ final class MessageEvent: EventColumns {
         case .peerhost: return client?.peerHostValue ?? .undefined
         case .peername: return client?.peerNameValue ?? .undefined
         case .flags: return try flags(context.arena)
-        case .pubProps: return try MessageProperties.value(of: message.properties, in: context.arena)
+        case .pubProps: return try publishProperties(context)
         case .clientAttrs: return kind == .messagePublish ? .emptyObject : .undefined
-        default: return otherValue(of: column)
+        default: return try otherValue(of: column, context.arena)
         }
     }
 
-    private func otherValue(of column: Column) -> Value {
+    private func otherValue(of column: Column, _ arena: Arena) throws(EvaluationError) -> Value {
         switch column {
         case Self.fromClientID: receiver == nil ? .undefined : message.publisher?.clientIDValue ?? .undefined
         case Self.fromUsername: receiver == nil ? .undefined : message.publisher?.usernameValue ?? .undefined
         case Self.reasonColumn: kind == .messageDropped || kind == .deliveryDropped ? .atom(reason) : .undefined
-        case Self.pubackProps: kind == .messageAcked ? MessageProperties.none : .undefined
+        case Self.pubackProps:
+            kind == .messageAcked
+                ? try MessageProperties.value(of: acknowledgement, set: .acknowledgement, from: .client, in: arena)
+                : .undefined
         default: .undefined
         }
     }
@@ -80,11 +85,38 @@ final class MessageEvent: EventColumns {
     }
 
     private func flags(_ arena: Arena) throws(EvaluationError) -> Value {
-        let members = try arena.allocate(Member.self, count: 2)
+        let isRetained = receiver == nil ? message.traits.isRetained : delivery.isRetained
+        let isSystem = message.publisher == nil && message.topic.starts(with: "$SYS/".utf8)
+        let members = try arena.allocate(Member.self, count: isSystem ? 3 : 2)
         members[0] = Member(key: Value.string("dup").bytes, value: .boolean(message.traits.isDuplicate))
-        members[1] = Member(key: Value.string("retain").bytes, value: .boolean(message.traits.isRetained))
+        members[1] = Member(key: Value.string("retain").bytes, value: .boolean(isRetained))
+        if isSystem { members[2] = Member(key: Value.string("sys").bytes, value: .true) }
         return .object(UnsafeBufferPointer(members))
     }
+
+    /// As published, the expiry interval included; what is delivered shows what is left of it and its subscription.
+    private func publishProperties(_ context: EvaluationContext) throws(EvaluationError) -> Value {
+        let traits = message.traits
+        let identifier = receiver == nil ? 0 : delivery.identifier
+        guard message.properties.count > 0 || traits.hasExpiry || identifier != 0 else { return MessageProperties.none }
+        var properties = MessageProperties.decode(message.properties, set: .publish, from: .server)
+        if traits.hasExpiry {
+            properties.messageExpiryInterval =
+                kind == .messageDelivered
+                ? traits.remainingExpiry(now: context.nowNanoseconds / 1_000_000)
+                : UInt32(clamping: max(0, (traits.expiresAt - traits.receivedAt) / 1000))
+        }
+        if identifier != 0 { properties.subscriptionIdentifiers = [identifier] }
+        return try MessageProperties.value(of: properties, in: context.arena)
+    }
+}
+
+/// How a message goes to one of its receivers.
+struct DeliveryTraits {
+    var qos: UInt8
+    var isRetained: Bool
+    /// Of the subscription; 0 for none.
+    var identifier: UInt32 = 0
 }
 
 extension MessageID {
@@ -112,11 +144,17 @@ enum MessageProperties {
         return .object(UnsafeBufferPointer(start: member, count: 1))
     }()
 
-    static func value(of encoded: Bytes, in arena: Arena) throws(EvaluationError) -> Value {
+    static func value(
+        of encoded: Bytes, set: PropertySet, from peer: Peer, in arena: Arena
+    ) throws(EvaluationError) -> Value {
         guard encoded.count > 0 else { return none }
-        // The codec has accepted these bytes; were they damaged, the rule sees no properties.
-        guard let properties = try? Properties.decode(encoded) else { return none }
-        return try value(of: properties, in: arena)
+        return try value(of: decode(encoded, set: set, from: peer), in: arena)
+    }
+
+    /// The codec has accepted these bytes; were they damaged, the rule sees no properties.
+    static func decode(_ encoded: Bytes, set: PropertySet, from peer: Peer) -> Properties {
+        guard encoded.count > 0 else { return Properties() }
+        return (try? Properties.decode(encoded, set: set, from: peer)) ?? Properties()
     }
 
     static func value(of properties: Properties, in arena: Arena) throws(EvaluationError) -> Value {
@@ -153,6 +191,15 @@ enum MessageProperties {
         }
         if let value = properties.reasonString {
             members.append(try member("Reason-String", arena.string(value), arena))
+        }
+        if let value = properties.requestResponseInformation {
+            members.append(try member("Request-Response-Information", .integer(value ? 1 : 0), arena))
+        }
+        if let value = properties.requestProblemInformation {
+            members.append(try member("Request-Problem-Information", .integer(value ? 1 : 0), arena))
+        }
+        if let value = properties.authenticationMethod {
+            members.append(try member("Authentication-Method", arena.string(value), arena))
         }
         try appendUserProperties(properties, to: &members, arena)
         return try arena.object(members)

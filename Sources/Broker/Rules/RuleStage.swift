@@ -106,11 +106,13 @@ final class RuleStage {
     /// The owner.
     private unowned(unsafe) var shard: Shard!
 
-    // Read on the message path.
+    // Read on the message path: an event that no rule listens to costs this test.
     private(set) var wantsDelivered = false
     private(set) var wantsAcked = false
     private(set) var wantsDropped = false
     private(set) var wantsDeliveryDropped = false
+    private(set) var wantsAuthorization = false
+    private(set) var wantsPing = false
     /// Whether some rule's columns need the publisher of a message that comes from another shard.
     var needsPublisher: Bool { wantsDelivered || wantsAcked || wantsDeliveryDropped }
 
@@ -136,6 +138,8 @@ final class RuleStage {
         wantsAcked = eventSets[.messageAcked] != nil
         wantsDropped = eventSets[.messageDropped] != nil
         wantsDeliveryDropped = eventSets[.deliveryDropped] != nil
+        wantsAuthorization = eventSets[.clientCheckAuthzComplete] != nil
+        wantsPing = eventSets[.clientPing] != nil
         let used = Set(
             snapshot.rules.flatMap(\.actions).compactMap { action in
                 if case .sink(let worker, _, _) = action { ObjectIdentifier(worker) } else { nil }
@@ -220,36 +224,47 @@ final class RuleStage {
 
     func messageDropped(_ message: MessageView, reason: StaticString) {
         guard let set = eventSets[.messageDropped], !isIgnored(message) else { return }
+        evaluateBacklog()
         event.reason = reason
-        run(set, kind: .messageDropped, message, qos: message.traits.qos, receiver: nil)
+        event.kind = .messageDropped
+        event.message = message
+        event.receiver = nil
+        run(message, set)
     }
 
-    func messageDelivered(_ message: MessageView, qos: UInt8, session: Session) {
+    func messageDelivered(_ message: MessageView, as delivery: DeliveryTraits, session: Session) {
         guard let set = eventSets[.messageDelivered], !isIgnored(message) else { return }
-        run(set, kind: .messageDelivered, message, qos: qos, receiver: session.publisher)
+        run(set, kind: .messageDelivered, message, delivery, session)
     }
 
-    func messageAcked(_ message: Message, session: Session) {
-        guard let set = eventSets[.messageAcked], !isIgnored(message.view) else { return }
-        run(set, kind: .messageAcked, message.view, qos: message.traits.qos, receiver: session.publisher)
+    /// - Parameter properties: the acknowledgement's, encoded.
+    func messageAcked(_ message: Message, as delivery: DeliveryTraits, properties: Bytes, session: Session) {
+        withExtendedLifetime(message) {
+            let view = message.view
+            guard let set = eventSets[.messageAcked], !isIgnored(view) else { return }
+            event.acknowledgement = properties
+            run(set, kind: .messageAcked, view, delivery, session)
+        }
     }
 
-    func deliveryDropped(_ message: MessageView, session: Session, reason: DropReason) {
+    func deliveryDropped(_ message: MessageView, as delivery: DeliveryTraits, session: Session, reason: DropReason) {
         guard let set = eventSets[.deliveryDropped], !isIgnored(message) else { return }
         event.reason = reason.text
-        run(set, kind: .deliveryDropped, message, qos: message.traits.qos, receiver: session.publisher)
+        run(set, kind: .deliveryDropped, message, delivery, session)
     }
 
     private func isIgnored(_ message: MessageView) -> Bool {
         ignoresSystemTopics && message.topic.starts(with: "$SYS/".utf8)
     }
 
-    private func run(_ set: RuleSetRunner, kind: EventName, _ message: MessageView, qos: UInt8, receiver: Publisher?) {
+    private func run(
+        _ set: RuleSetRunner, kind: EventName, _ message: MessageView, _ delivery: DeliveryTraits, _ session: Session
+    ) {
         evaluateBacklog()
         event.kind = kind
         event.message = message
-        event.receiver = receiver
-        event.deliveredQoS = qos
+        event.receiver = session.publisher
+        event.delivery = delivery
         run(message, set)
     }
 
@@ -263,6 +278,7 @@ final class RuleStage {
 
     // MARK: Client events
 
+    /// Runs the rules that listen to an event of a client or of the node; its columns are made only for them.
     func run(_ kind: EventName, clientID: String, _ columns: () -> [(name: String, value: StoredValue)]) {
         guard let set = eventSets[kind] else { return }
         evaluateBacklog()
@@ -276,8 +292,6 @@ final class RuleStage {
             run(set, event: event, message: nil, clientID: clientID, topic: Bytes(start: nil, count: 0))
         }
     }
-
-    func wants(_ kind: EventName) -> Bool { eventSets[kind] != nil }
 
     // MARK: Evaluation
 

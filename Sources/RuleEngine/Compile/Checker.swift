@@ -182,7 +182,7 @@ struct Checker {
     private mutating func checkInequality(_ left: Expression, _ right: Expression, _ span: Range<Int>) {
         for side in [left, right] {
             guard case .reference(let reference) = side.kind else { continue }
-            let isOptional = ["username", "peerhost", "peername", "mountpoint"].contains(reference.name)
+            let isOptional = EventDeclaration.optionalColumns.contains(reference.name)
             guard !reference.steps.isEmpty || isOptional, !aliases.contains(reference.name) else { continue }
             let problem = "`!=` is false where \(path(reference)) is missing"
             diagnostics.append(

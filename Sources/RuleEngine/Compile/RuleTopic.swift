@@ -14,7 +14,7 @@ extension RuleTopic {
     /// Differs from EMQX: an unknown event, `$bridges/…` and wildcards over `$events/` have a meaning or a message.
     static func resolve(_ topic: Topic) -> (topics: [RuleTopic], diagnostic: Diagnostic?) {
         let text = topic.text
-        if text.hasPrefix("$bridges/") {
+        if text == "$bridges" || text.hasPrefix("$bridges/") {
             let problem = "`\(text)`: a rule cannot read from a bridge"
             return (
                 [], Diagnostic(.bridgeTopic, topic.span, problem, hint: "let the bridge publish, and read its topic")
@@ -33,13 +33,31 @@ extension RuleTopic {
         topics: [RuleTopic], diagnostic: Diagnostic?
     ) {
         if let event = EventName.named(topic: text) { return ([.event(event)], nil) }
-        if bytes(of: text, TopicSyntax.hasWildcard), bytes(of: text, TopicSyntax.isFilter) {
-            let events = EventName.allCases.filter { event in event.topics.contains { matches(filter: text, topic: $0) }
-            }
-            if !events.isEmpty { return (events.map(RuleTopic.event), nil) }
+        guard bytes(of: text, TopicSyntax.isFilter) else {
+            let hint = "`#` stands alone at the end, `+` stands for a whole level"
+            return ([], Diagnostic(.unknownEvent, span, "`\(text)` is no valid topic filter", hint: hint))
         }
-        let hint = Suggestion.hint(for: text, among: EventName.byTopic.keys.sorted())
-        return ([], Diagnostic(.unknownEvent, span, "there is no event `\(text)`", hint: hint))
+        let events = EventName.matching(filter: text)
+        if !events.isEmpty { return (events.map(RuleTopic.event), nil) }
+        return ([], absence(of: text, span))
+    }
+
+    /// Why no event goes by this name or filter.
+    private static func absence(of text: String, _ span: Range<Int>) -> Diagnostic {
+        if let absent = AbsentEvent.matching(filter: text) {
+            let problem = "`\(text)` never happens: there is no \(absent.feature)"
+            return Diagnostic(.unknownEvent, span, problem)
+        }
+        if text == "$events/message_publish" || text == "$events/message/publish" {
+            let problem = "`\(text)`: a publish is chosen by its topic"
+            return Diagnostic(.unknownEvent, span, problem, hint: "FROM \"t/#\"")
+        }
+        guard bytes(of: text, TopicSyntax.hasWildcard) else {
+            let hint = Suggestion.hint(for: text, among: EventName.byTopic.keys.sorted())
+            return Diagnostic(.unknownEvent, span, "there is no event `\(text)`", hint: hint)
+        }
+        let hint = "events stand below `$events/client/`, `message/`, `session/`, `auth/` and `sys/`"
+        return Diagnostic(.unknownEvent, span, "no event matches `\(text)`", hint: hint)
     }
 
     private static func bytes(of text: String, _ check: (Bytes) -> Bool) -> Bool {

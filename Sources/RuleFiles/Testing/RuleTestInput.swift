@@ -23,11 +23,15 @@ enum RuleTestInput {
             }
             columns[entry.name] =
                 entry.name == "payload"
-                ? payload(entry.value, &context) : value(entry.value, isWord: entry.name == "reason")
+                ? payload(entry.value, &context) : value(entry.value, isWord: isWord(entry.name, of: event))
         }
         addExtras(node, &columns)
         guard context.errorCount == before else { return nil }
         return RuleTestCase.Input(at: at, event: event, columns: columns.map { ($0.key, $0.value) })
+    }
+
+    private static func isWord(_ column: String, of event: EventName) -> Bool {
+        event.declaration.columns.contains { $0.name == column && $0.kind == .word }
     }
 
     private static func event(_ node: YAMLNode?, _ context: inout ReadContext) -> EventName? {
@@ -76,11 +80,22 @@ enum RuleTestInput {
             "is_bridge": .boolean(false), "mountpoint": .undefined, "conn_props": .object([]),
             "disconn_props": .object([]),
             "sub_props": .object([]), "unsub_props": .object([]), "puback_props": .object([]),
+            "reason_code": word("success"), "is_anonymous": .boolean(true), "is_superuser": .boolean(false),
+            "action": word("publish"), "authz_source": word("default"), "result": word("allow"),
+            "name": text("alarm"), "details": .object([]), "message": text("something is wrong"),
+            "activated_at": milliseconds, "deactivated_at": milliseconds,
         ]
         var columns: [String: StoredValue] = [
             "event": word(event.rawValue), "timestamp": milliseconds, "node": word("sluice@127.0.0.1"),
         ]
         for column in event.columns { if let value = fixed[column] { columns[column] = value } }
+        switch event {
+        case .messageDropped: columns["reason"] = word("no_subscribers")
+        case .deliveryDropped: columns["reason"] = word("queue_full")
+        case .clientDisconnected: columns["reason"] = word("normal")
+        case .clientCheckAuthnComplete: columns["reason_code"] = text("success")
+        default: break
+        }
         return columns
     }
 
