@@ -81,7 +81,7 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Broker", "Management", "RuleFiles", "ConfigSchema", log,
+                "Broker", "Management", "RuleFiles", "RuleEngine", "ConfigSchema", log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -15,6 +15,8 @@ package struct SinkDefinition: Sendable {
     package let worker: WorkerSettings
     package let renderer: any RecordRenderer
     package let kind: Kind
+    /// Called when the sink's connection changes, on the sink's thread.
+    package var stateObserver: (@Sendable (SinkStatus.State) -> Void)?
 
     package init(name: String, type: String, worker: WorkerSettings, renderer: any RecordRenderer, kind: Kind) {
         self.name = name

@@ -34,6 +34,9 @@ struct BrokerConfigurationTests {
         #expect(configuration.retainer.maximumMessages == .infinity)
         #expect(configuration.rules.paths == ["rules"])
         #expect(configuration.rules.pathsAreDefault)
+        #expect(configuration.alarm.actions == [.log, .publish])
+        #expect(configuration.alarm.historyLimit == 1000)
+        #expect(configuration.alarm.historyPeriod == .seconds(86_400))
         #expect(configuration.drainTimeout == .seconds(10))
         #expect(configuration.log.level == .warning)
     }
@@ -58,6 +61,7 @@ struct BrokerConfigurationTests {
             mqtt: {max_packet_size: 2MB, server_keepalive: 60, max_mqueue_len: 0, max_awaiting_rel: infinity, max_qos_allowed: 1}
             retainer: {max_payload_size: 64KB, max_retained_messages: 10}
             sys_topics: {sys_msg_interval: disabled}
+            alarm: {actions: [log], size_limit: 10, validity_period: 1h}
             rules: {paths: [a, b], tests_on_load: warn}
             rule_engine: {ignore_sys_message: false}
             log: {level: debug, format: json}
@@ -68,6 +72,9 @@ struct BrokerConfigurationTests {
         #expect(configuration.node.cookie?.revealed == "hush")
         #expect(configuration.node.role == .core)
         #expect(configuration.node.shards == 4)
+        #expect(configuration.alarm.actions == [.log])
+        #expect(configuration.alarm.historyLimit == 10)
+        #expect(configuration.alarm.historyPeriod == .seconds(3600))
         #expect(configuration.listeners.map(\.id) == ["tcp:default", "tcp:local", "ssl:default", "ws:default"])
         #expect(configuration.listeners[0].transport == .nio)
         #expect(configuration.listeners[0].maximumConnections == .at(1000))

@@ -1,4 +1,5 @@
 import ConfigSchema
+import RuleEngine
 import RuleFiles
 import Testing
 
@@ -138,6 +139,25 @@ struct RuleTestRunnerTests {
                       - input: {topic: b, payload: {hex: "68 69"}}
                         expect: {output: {payload: hi, r: false}}
                 """) == [])
+    }
+
+    @Test(arguments: EventName.allCases)
+    func `an input of an event has all its columns, undefined only where they may be missing`(event: EventName) {
+        let source = event.topics.first ?? "t"
+        let required = event.declaration.columns.filter { !$0.isOptional }.map(\.name)
+        let expected = required.map { "\($0): {$any: true}" }.joined(separator: ", ")
+        let condition = required.map { "is_not_null(\($0))" }.joined(separator: " and ")
+        let found = failures(
+            """
+            version: 1
+            rules:
+              r:
+                sql: SELECT * FROM "\(source)" WHERE \(condition)
+                tests:
+                  - input: {event: \(event.rawValue), topic: t}
+                    expect: {output_contains: {\(expected)}}
+            """.replacing(event.columns.contains("topic") ? "" : ", topic: t", with: ""))
+        #expect(found == [])
     }
 
     @Test func `a rule that cannot be read fails its tests with its problems`() {

@@ -18,6 +18,7 @@ package final class BrokerNode: @unchecked Sendable {
     let retained: RetainedStore
     let identity: UInt64
     let systemTopics: SystemTopics
+    package let alarms: AlarmTable
     package let startedAt: Int64
     private(set) var shards: [Shard] = []
     private var epollLoops: [EpollLoop] = []
@@ -37,6 +38,7 @@ package final class BrokerNode: @unchecked Sendable {
         self.logger = logger
         router = Router(strategy: options.mqtt.sharedStrategy)
         retained = RetainedStore(limit: options.mqtt.retainedLimit)
+        alarms = AlarmTable(options.alarm, logger: logger)
         identity = withBytes(options.name) { topicHash($0) } & 0xFFFF
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
@@ -83,6 +85,10 @@ package final class BrokerNode: @unchecked Sendable {
         for loop in nioLoops { loop.start() }
         if let acceptor { threads.append(try ThreadRunner(name: "acceptor") { acceptor.run() }) }
         try wakeTimer.start()
+        let publishes = options.alarm.publishes
+        if let first = shards.first {
+            alarms.open { alarm in first.execute { $0.announce(alarm, publishes: publishes) } }
+        }
     }
 
     private func listen(_ listeners: [ListenerOptions]) throws {
@@ -117,6 +123,7 @@ package final class BrokerNode: @unchecked Sendable {
     /// Takes no more connections, says goodbye to the clients there are, ends the threads. Sinks are the caller's to
     /// drain afterwards. Blocks for at most some seconds.
     package func stop() {
+        alarms.close()
         acceptor?.stop()
         nioListeners?.closeListeners()
         for shard in shards {

@@ -12,6 +12,10 @@ extension NodeOptions {
         heartbeatInterval = configuration.sysTopics.heartbeatInterval.finite?.milliseconds ?? 0
         systemMessageInterval = configuration.sysTopics.messageInterval.finite?.milliseconds ?? 0
         ruleEnvironment = Self.ruleEnvironment(environment)
+        alarm.logs = configuration.alarm.actions.contains(.log)
+        alarm.publishes = configuration.alarm.actions.contains(.publish)
+        alarm.historyLimit = configuration.alarm.historyLimit
+        alarm.historyPeriod = configuration.alarm.historyPeriod.milliseconds * 1000
     }
 
     /// Processors that this process may run on.

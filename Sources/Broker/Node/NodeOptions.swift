@@ -11,6 +11,7 @@ package struct NodeOptions: Sendable {
     package var heartbeatInterval: Int64 = 30_000
     /// Milliseconds.
     package var systemMessageInterval: Int64 = 60_000
+    package var alarm = AlarmOptions()
     /// What `getenv()` in rules sees; names without their prefix.
     package var ruleEnvironment: [String: String] = [:]
 

@@ -47,6 +47,7 @@ package final class RuleManager: Sendable {
     private struct RunningSink {
         var worker: SinkWorker
         var content: String
+        var watch: SinkAlarms.Watch
     }
 
     private struct State {
@@ -59,6 +60,7 @@ package final class RuleManager: Sendable {
 
     private let node: BrokerNode
     private let runtime: SinkRuntime
+    private let sinkAlarms: SinkAlarms
     private let options: Options
     private let environment: Environment
     private let logger: Logger
@@ -71,6 +73,7 @@ package final class RuleManager: Sendable {
         self.environment = environment
         self.logger = logger
         runtime = SinkRuntime(logger: logger)
+        sinkAlarms = SinkAlarms(node.alarms)
     }
 
     // MARK: Loading
@@ -78,33 +81,54 @@ package final class RuleManager: Sendable {
     /// Reads the rule files and puts them in force if all is right with them. Blocks: files, tests, threads of sinks.
     package func load() -> Report {
         state.withLock { state in
-            let (sources, missing) = RuleFileFinder.sources(options.paths, missingIsError: options.requiresPaths)
-            let loaded = RuleFileLoader.load(
-                sources,
-                RuleFileLoader.LoadOptions(
-                    environment: environment, nodeName: options.nodeName, dataDirectory: options.dataDirectory))
-            let problems = missing + loaded.problems
-            var report = Report(
-                isInForce: false, problems: problems, failedTests: [], generation: state.generation, files: loaded.files
-            )
-            guard !problems.hasErrors else {
-                state.lastFailure = problems.first { $0.severity == .error }?.headline
-                return report
-            }
-            report.failedTests = failedTests(sources)
-            if !report.failedTests.isEmpty, options.testsOnLoad == .require {
-                state.lastFailure = "test failed: \(report.failedTests[0])"
-                return report
-            }
-            do throws(SinkFailure) {
-                try install(loaded, &state, &report)
-                state.lastFailure = nil
-            } catch {
-                state.lastFailure = error.reason
-                report.failedTests.append("a sink could not be started: \(error.reason)")
-            }
+            let report = load(&state)
+            raiseAlarm(report, state.lastFailure)
             return report
         }
+    }
+
+    /// Files that were refused are an alarm until files are accepted.
+    private func raiseAlarm(_ report: Report, _ failure: String?) {
+        guard let failure else {
+            node.alarms.deactivate(Self.rulesAlarm)
+            return
+        }
+        let problems = report.problems.filter { $0.severity == .error }.map(\.headline) + report.failedTests
+        node.alarms.activate(
+            Self.rulesAlarm,
+            details: ["problems": .list(Array(problems.prefix(10))), "generation": .integer(report.generation)],
+            message: "the rule files were refused, the rules before stay in force: \(failure)")
+    }
+
+    package static let rulesAlarm = "rules_not_loaded"
+
+    private func load(_ state: inout State) -> Report {
+        let (sources, missing) = RuleFileFinder.sources(options.paths, missingIsError: options.requiresPaths)
+        let loaded = RuleFileLoader.load(
+            sources,
+            RuleFileLoader.LoadOptions(
+                environment: environment, nodeName: options.nodeName, dataDirectory: options.dataDirectory))
+        let problems = missing + loaded.problems
+        var report = Report(
+            isInForce: false, problems: problems, failedTests: [], generation: state.generation, files: loaded.files
+        )
+        guard !problems.hasErrors else {
+            state.lastFailure = problems.first { $0.severity == .error }?.headline
+            return report
+        }
+        report.failedTests = failedTests(sources)
+        if !report.failedTests.isEmpty, options.testsOnLoad == .require {
+            state.lastFailure = "test failed: \(report.failedTests[0])"
+            return report
+        }
+        do throws(SinkFailure) {
+            try install(loaded, &state, &report)
+            state.lastFailure = nil
+        } catch {
+            state.lastFailure = error.reason
+            report.failedTests.append("a sink could not be started: \(error.reason)")
+        }
+        return report
     }
 
     /// The inline tests that fail, each with its reasons; they have ten seconds in all.
@@ -136,14 +160,15 @@ package final class RuleManager: Sendable {
         }
         report.removed = state.rules.map(\.id).filter { id in !rules.contains { $0.id == id } }
         node.install(RuleSnapshot(rules: rules))
-        let gone = state.sinks.filter { id, sink in sinks[id]?.worker !== sink.worker }.map(\.value.worker)
+        let gone = state.sinks.filter { id, sink in sinks[id]?.worker !== sink.worker }.map(\.value)
         state.sinks = sinks
         state.rules = rules
         state.files = loaded.files
         state.generation += 1
         report.generation = state.generation
         report.isInForce = true
-        retire(gone)
+        for sink in gone { sink.watch.end() }
+        retire(gone.map(\.worker))
     }
 
     /// The sinks of a definition: those that run and have not changed, the others started. All or none.
@@ -151,16 +176,17 @@ package final class RuleManager: Sendable {
         RunningSink]
     {
         var sinks: [String: RunningSink] = [:]
-        var started: [SinkWorker] = []
+        var started: [RunningSink] = []
         do throws(SinkFailure) {
             for action in definition.actions where action.isEnabled {
                 if let running = state.sinks[action.id], running.content == action.content.hash {
                     sinks[action.id] = running
                     continue
                 }
-                let worker = try runtime.start(try action.sinkDefinition(dataDirectory: options.dataDirectory))
-                started.append(worker)
-                sinks[action.id] = RunningSink(worker: worker, content: action.content.hash)
+                let sink = try start(
+                    try action.sinkDefinition(dataDirectory: options.dataDirectory), content: action.content.hash)
+                started.append(sink)
+                sinks[action.id] = sink
             }
             for rule in definition.rules {
                 for use in rule.actions {
@@ -170,16 +196,31 @@ package final class RuleManager: Sendable {
                         sinks[use.name] = running
                         continue
                     }
-                    let worker = try runtime.start(.console(use.name))
-                    started.append(worker)
-                    sinks[use.name] = RunningSink(worker: worker, content: "console")
+                    let sink = try start(.console(use.name), content: "console")
+                    started.append(sink)
+                    sinks[use.name] = sink
                 }
             }
         } catch {
-            for worker in started { worker.beginDrain(until: .now) }
+            for sink in started {
+                sink.watch.end()
+                sink.worker.beginDrain(until: .now)
+            }
             throw error
         }
         return sinks
+    }
+
+    private func start(_ definition: SinkDefinition, content: String) throws(SinkFailure) -> RunningSink {
+        let watch = sinkAlarms.watch("\(definition.type):\(definition.name)")
+        var definition = definition
+        definition.stateObserver = { watch.changed(to: $0) }
+        do throws(SinkFailure) {
+            return RunningSink(worker: try runtime.start(definition), content: content, watch: watch)
+        } catch {
+            watch.end()
+            throw error
+        }
     }
 
     /// Changes with the rule and with each sink that it uses.

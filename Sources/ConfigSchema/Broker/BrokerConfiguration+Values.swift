@@ -16,6 +16,10 @@ extension BrokerConfiguration {
         sysTopics = SysTopicSettings(
             messageInterval: sys[BrokerFields.SysTopics.message],
             heartbeatInterval: sys[BrokerFields.SysTopics.heartbeat])
+        let alarms = values[BrokerFields.alarm]
+        alarm = AlarmSettings(
+            actions: alarms[BrokerFields.Alarm.actions], historyLimit: alarms[BrokerFields.Alarm.sizeLimit],
+            historyPeriod: alarms[BrokerFields.Alarm.validityPeriod])
         let files = values[BrokerFields.rules]
         rules = RuleFileSettings(
             paths: files[BrokerFields.Rules.paths], pathsAreDefault: !files.isSet(BrokerFields.Rules.paths),

@@ -5,6 +5,7 @@ package struct BrokerConfiguration: Sendable {
     package var mqtt: MQTTSettings
     package var retainer: RetainerSettings
     package var sysTopics: SysTopicSettings
+    package var alarm: AlarmSettings
     package var rules: RuleFileSettings
     package var log: LogSettings
     /// How long queued work may go on after SIGTERM.
@@ -147,6 +148,17 @@ package struct RetainerSettings: Sendable {
 package struct SysTopicSettings: Sendable {
     package var messageInterval: Limit<Duration>
     package var heartbeatInterval: Limit<Duration>
+}
+
+package struct AlarmSettings: Sendable {
+    package enum Action: String, Sendable, CaseIterable { case log, publish }
+
+    /// What happens when an alarm begins or ends.
+    package var actions: [Action]
+    /// Alarms that are over and kept.
+    package var historyLimit: Int
+    /// How long these are kept.
+    package var historyPeriod: Duration
 }
 
 package struct RuleFileSettings: Sendable {

@@ -7,6 +7,7 @@ package enum BrokerFields {
     static let mqtt = Field(group: "mqtt", MQTT.all, doc: "What the protocol allows, and its limits.")
     static let retainer = Field(group: "retainer", Retainer.all, doc: "Retained messages.")
     static let sysTopics = Field(group: "sys_topics", SysTopics.all, doc: "What `$SYS` tells.")
+    static let alarm = Field(group: "alarm", Alarm.all, doc: "What happens with alarms.")
     static let rules = Field(group: "rules", Rules.all, doc: "Where the rule files are.")
     static let ruleEngine = Field(group: "rule_engine", RuleEngine.all, doc: "How rules run.")
     static let log = Field(group: "log", Log.all, doc: "What the node writes down.")
@@ -15,14 +16,14 @@ package enum BrokerFields {
     /// The whole configuration.
     package static let all = FieldSet(
         "the configuration",
-        [node, listeners, mqtt, retainer, sysTopics, rules, ruleEngine, log, shutdown] + otherRoots)
+        [node, listeners, mqtt, retainer, sysTopics, alarm, rules, ruleEngine, log, shutdown] + otherRoots)
 
     /// EMQX's other roots: named here so that the answer is "not supported yet" rather than "unknown".
     private static let otherRoots: [any ConfigField] = [
         "cluster", "rpc", "dashboard", "api_key", "authentication", "authorization", "prometheus", "opentelemetry",
         "exhook",
         "delayed", "rewrite", "auto_subscribe", "durable_sessions", "slow_subs", "flapping_detect", "force_shutdown",
-        "force_gc", "conn_congestion", "overload_protection", "alarm", "sysmon", "broker", "zones", "connectors",
+        "force_gc", "conn_congestion", "overload_protection", "sysmon", "broker", "zones", "connectors",
         "actions",
     ].map { UnsupportedField($0) }
 
@@ -90,6 +91,17 @@ package enum BrokerFields {
             "sys_heartbeat_interval", .durationOr("disabled"), default: .at(.seconds(30)),
             doc: "Between two uptime and datetime messages.")
         static let all = FieldSet("sys_topics", [message, heartbeat, UnsupportedField("sys_event_messages")])
+    }
+
+    enum Alarm {
+        static let actions = Field(
+            "actions", .list(FieldType<AlarmSettings.Action>.choice), default: [.log, .publish],
+            doc: "What happens when an alarm begins or ends: `log`, and `publish` on `$SYS/brokers/<node>/alarms/…`.")
+        static let sizeLimit = Field(
+            "size_limit", .int(0...100_000), default: 1000, doc: "How many alarms that are over are kept.")
+        static let validityPeriod = Field(
+            "validity_period", .duration, default: .seconds(24 * 3600), doc: "How long alarms that are over are kept.")
+        static let all = FieldSet("alarm", [actions, sizeLimit, validityPeriod])
     }
 
     enum Rules {

@@ -63,6 +63,18 @@ package struct AdminCommands: Sendable {
             c, a throws(AdminError) in
             try c.sink(try Self.one(a, "sinks show <type:name>"))
         },
+        Command(name: "alarms list", arguments: "", summary: "List alarms, those that are over too") {
+            c, _ throws(AdminError) in
+            c.alarmList(c.node.alarms.activated + c.node.alarms.history)
+        },
+        Command(name: "alarms activated", arguments: "", summary: "List alarms that are active") {
+            c, _ throws(AdminError) in
+            c.alarmList(c.node.alarms.activated)
+        },
+        Command(name: "alarms history", arguments: "", summary: "List alarms that are over") {
+            c, _ throws(AdminError) in
+            c.alarmList(c.node.alarms.history)
+        },
     ]
 
     private static func one(_ arguments: [String], _ usage: String) throws(AdminError) -> String {

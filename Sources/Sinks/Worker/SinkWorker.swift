@@ -17,6 +17,7 @@ package final class SinkWorker: @unchecked Sendable {
     private let orderSeed = UInt64.random(in: .min ... .max)
     private let logger: Logger
     private let done: EventSignal
+    private let stateObserver: (@Sendable (SinkStatus.State) -> Void)?
     private let lost = Atomic(0)
     private var connection = SinkStatus.State.connecting
     private var phase = SinkInbox.Phase.running
@@ -29,6 +30,7 @@ package final class SinkWorker: @unchecked Sendable {
         type = definition.type
         settings = definition.worker
         renderer = definition.renderer
+        stateObserver = definition.stateObserver
         self.sink = sink
         var logger = logger
         logger[metadataKey: "sink.name"] = "\(definition.type):\(definition.name)"
@@ -110,6 +112,7 @@ extension SinkWorker {
         default: break
         }
         connection = state
+        stateObserver?(state)
     }
 
     func publish() { inbox.publish(scheduler, connection) }

@@ -6,7 +6,8 @@ import RuleFiles
 /// `sluice rules …`: works on files, needs no node.
 struct Rules: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check, test and explain rule files.", subcommands: [Check.self, Test.self, Explain.self])
+        abstract: "Check, test and explain rule files.",
+        subcommands: [Check.self, Test.self, Explain.self, Events.self])
 }
 
 /// The files that a command works on.
@@ -132,7 +133,7 @@ extension RuleActionUse {
     }
 }
 
-private func encode(_ value: some Encodable) throws -> String {
+func encode(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(value), as: UTF8.self)
