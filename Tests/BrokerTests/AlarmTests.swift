@@ -1,5 +1,6 @@
 import Broker
 import Logging
+import Sinks
 import Synchronization
 import Testing
 
@@ -78,5 +79,46 @@ import Testing
         #expect(table.activated.count == AlarmTable.activeLimit)
         table.deactivate("0")
         #expect(table.activate("more", details: [:], message: ""))
+    }
+
+    // MARK: Sinks
+
+    @Test func `a sink that is not reachable is an alarm until it is`() {
+        let table = table()
+        let watch = SinkAlarms(table).watch("http:a")
+        watch.changed(to: .connecting)
+        #expect(table.activated == [])
+        watch.changed(to: .disconnected(reason: "refused"))
+        watch.changed(to: .disconnected(reason: "timeout"))
+        #expect(table.activated.map(\.name) == ["action:http:a"])
+        #expect(table.activated.map(\.message) == ["resource down: timeout"])
+        watch.changed(to: .connected)
+        #expect(table.activated == [])
+        #expect(table.history.count == 1)
+    }
+
+    @Test func `a worker that a reload replaced neither keeps nor ends the alarm of its successor`() {
+        let table = table()
+        let alarms = SinkAlarms(table)
+        let old = alarms.watch("http:a")
+        old.changed(to: .disconnected(reason: "old"))
+        let new = alarms.watch("http:a")
+        new.changed(to: .disconnected(reason: "new"))
+        old.end()
+        #expect(table.activated.map(\.message) == ["resource down: new"])
+        old.changed(to: .connected)
+        #expect(table.activated.count == 1)
+        new.changed(to: .connected)
+        old.changed(to: .disconnected(reason: "late"))
+        #expect(table.activated == [])
+    }
+
+    @Test func `a sink that is removed takes its alarm along`() {
+        let table = table()
+        let watch = SinkAlarms(table).watch("file:f")
+        watch.changed(to: .disconnected(reason: "no such folder"))
+        watch.end()
+        #expect(table.activated == [])
+        #expect(table.history.map(\.name) == ["action:file:f"])
     }
 }

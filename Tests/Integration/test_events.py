@@ -23,7 +23,7 @@ def event_rules() -> str:
     """All events by a wildcard, and each by each of its names, to a file per kind of name."""
     named = [(item["event"], position, topic) for item in declarations().values() for position, topic in enumerate(item["topics"])]
     rules = "".join(f"""
-  "{event}-{position}":
+  {event.replace(".", "-")}-{position}:
     sql: SELECT * FROM "{topic}"
     actions: ["file:name{position}"]
     undefined_as: "null"

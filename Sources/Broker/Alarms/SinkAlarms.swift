@@ -1,4 +1,4 @@
-import Sinks
+package import Sinks
 import Synchronization
 
 /// Raises an alarm for each sink that is not reachable, as EMQX does for its resources. A reload may have two workers of
@@ -7,7 +7,7 @@ import Synchronization
 /// Any thread.
 package final class SinkAlarms: Sendable {
     /// One worker's place in the table.
-    final class Watch: Sendable {
+    package final class Watch: Sendable {
         private let alarms: SinkAlarms
         private let number: Int
         private let sink: String
@@ -19,10 +19,10 @@ package final class SinkAlarms: Sendable {
         }
 
         /// The worker's connection has changed.
-        func changed(to state: SinkStatus.State) { alarms.changed(sink, number, to: state) }
+        package func changed(to state: SinkStatus.State) { alarms.changed(sink, number, to: state) }
 
         /// The worker counts no more.
-        func end() { alarms.end(sink, number) }
+        package func end() { alarms.end(sink, number) }
     }
 
     private struct State {
@@ -36,10 +36,10 @@ package final class SinkAlarms: Sendable {
     private let table: AlarmTable
     private let state = Mutex(State())
 
-    init(_ table: AlarmTable) { self.table = table }
+    package init(_ table: AlarmTable) { self.table = table }
 
     /// - Parameter sink: `http:alerts`.
-    func watch(_ sink: String) -> Watch {
+    package func watch(_ sink: String) -> Watch {
         let number = state.withLock { state in
             state.next += 1
             state.live.insert(state.next)

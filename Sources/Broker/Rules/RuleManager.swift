@@ -87,12 +87,13 @@ package final class RuleManager: Sendable {
         }
     }
 
-    /// Files that were refused are an alarm until files are accepted.
+    /// Files that were refused are an alarm until files are accepted. At the start they are the end of the start.
     private func raiseAlarm(_ report: Report, _ failure: String?) {
         guard let failure else {
             node.alarms.deactivate(Self.rulesAlarm)
             return
         }
+        guard report.generation > 0 else { return }
         let problems = report.problems.filter { $0.severity == .error }.map(\.headline) + report.failedTests
         node.alarms.activate(
             Self.rulesAlarm,
