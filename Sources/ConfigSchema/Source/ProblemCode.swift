@@ -52,12 +52,17 @@ package struct ProblemCode: Sendable, Hashable, CustomStringConvertible {
     /// Dead letters that come back to where they left.
     package static let referenceCycle = ProblemCode("REF003")
 
+    /// Republished messages that come back to the rule.
+    package static let republishCycle = ProblemCode("REF004")
+
     /// `${…}` that the rule does not produce.
     package static let templateUnknownField = ProblemCode("TPL001")
     /// `${…}` in a flow mapping without quotes.
     package static let templateNeedsQuotes = ProblemCode("TPL002")
     /// A template that cannot be read.
     package static let templateSyntax = ProblemCode("TPL003")
+    /// A template that should give JSON and cannot.
+    package static let templateNotJSON = ProblemCode("TPL004")
 
     /// A secret written out in a file.
     package static let literalSecret = ProblemCode("SEC001")
@@ -68,4 +73,40 @@ package struct ProblemCode: Sendable, Hashable, CustomStringConvertible {
     package static let badTest = ProblemCode("TEST001")
     /// A test whose result is another than expected.
     package static let failedTest = ProblemCode("TEST002")
+}
+
+extension ProblemCode {
+    /// The codes with what they mean, for the reference page.
+    package static let meanings: [(code: ProblemCode, meaning: String)] = [
+        (.syntax, "The text is not YAML."),
+        (.duplicateKey, "A key stands twice in one mapping."),
+        (.tab, "A tab indents a line."),
+        (.alias, "An alias names nothing, or aliases expand to too much."),
+        (.wrongType, "A mapping stands where a text is wanted, and the like."),
+        (.encoding, "Bytes that are not UTF-8, or characters YAML does not allow."),
+        (.limit, "The text is larger or deeper than what is read."),
+        (.tag, "A tag that means nothing here."),
+        (.missingKey, "A required key is missing."),
+        (.unknownKey, "A key that means nothing here."),
+        (.badValue, "A value that is not what the key takes."),
+        (.outOfRange, "A value outside the range."),
+        (.conflict, "Two keys that exclude each other, or a name that is taken."),
+        (.notSupported, "A key whose feature does not exist yet."),
+        (.noEffect, "A key that is read and has no effect."),
+        (.notSet, "`${env:…}` or `${var:…}` that is not set and has no fallback."),
+        (.unreadableFile, "`${file:…}` that cannot be read."),
+        (.oddReference, "`${…:…}` that looks like a misspelt load-time reference."),
+        (.unknownReference, "A connector or an action that is not defined."),
+        (.unusedDefinition, "A definition nothing uses."),
+        (.referenceCycle, "Dead letters that come back to where they left."),
+        (.republishCycle, "Republished messages that come back to the rule."),
+        (.templateUnknownField, "`${…}` that the rule does not produce."),
+        (.templateNeedsQuotes, "`${…}` in a flow mapping without quotes."),
+        (.templateSyntax, "A template that cannot be read."),
+        (.templateNotJSON, "A template that should give JSON and cannot."),
+        (.literalSecret, "A secret written out in a file."),
+        (.unverifiedPeer, "A peer that is not verified."),
+        (.badTest, "A test that says nothing the runner can check."),
+        (.failedTest, "A test whose result is another than expected."),
+    ]
 }

@@ -1,17 +1,19 @@
 /// Looks at the meaning of a statement: functions, events, columns, and what is legal but hardly meant.
 struct Checker {
-    private(set) var diagnostics: [Diagnostic] = []
-    private var events: Set<EventName> = []
+    var diagnostics: [Diagnostic] = []
+    private(set) var events: Set<EventName> = []
     /// Columns of all events that FROM names.
-    private var known: Set<String> = []
+    private(set) var known: Set<String> = []
     /// Names that fields or FOREACH made.
-    private var aliases: Set<String> = []
+    private(set) var aliases: Set<String> = []
     /// What the fields write below names that are columns: in WHERE nothing else is left of these columns.
     private var written: [String: [[String]]] = [:]
     private var isInWhere = false
+    /// `payload.sensor-id` reads as a difference; by where the right side begins.
+    var dashes: [Int: String] = [:]
 
     /// More columns that nobody knows are not listed.
-    private static let mostFindings = 100
+    static let mostFindings = 100
 
     /// - Returns: what FROM stands for, each entry once, and the findings in the order of the text.
     static func check(_ statement: Statement) -> (topics: [RuleTopic], diagnostics: [Diagnostic]) {
@@ -38,7 +40,7 @@ struct Checker {
             let (resolved, diagnostic) = RuleTopic.resolve(topic)
             if let diagnostic { diagnostics.append(diagnostic) }
             for one in resolved where !topics.contains(one) { topics.append(one) }
-            if topic.text == "#", statement.condition == nil {
+            if ["#", "+/#"].contains(topic.text), statement.condition == nil {
                 diagnostics.append(
                     Diagnostic(
                         .everyMessage, topic.span, "this rule takes every message of the broker",
@@ -58,6 +60,8 @@ struct Checker {
             guard case .expression(let expression) = field.value else { continue }
             check(expression)
             checkForeignWord(expression, field, isFirst: index == 0)
+            checkForgottenComma(expression, field)
+            if field.alias == nil { checkTextLikeColumn(expression) }
             noteTarget(field, expression)
             if let alias = field.alias {
                 for case .variable(let reference) in alias.steps { check(reference) }
@@ -137,7 +141,8 @@ struct Checker {
             checkCall(name, arguments.count, span, expression.span)
             for argument in arguments { check(argument) }
         case .negate(let operand), .plus(let operand): check(operand)
-        case .arithmetic(_, let left, let right):
+        case .arithmetic(let operation, let left, let right):
+            if operation == .subtract { noteDash(left, right) }
             check(left)
             check(right)
         case .choice(let operand, let branches, let otherwise):
@@ -157,6 +162,7 @@ struct Checker {
             check(left)
             check(right)
             if operation == .notEqual { checkInequality(left, right, expression.span) }
+            checkComparison(operation, left, right)
         case .and(let left, let right), .or(let left, let right):
             checkCondition(left)
             checkCondition(right)
@@ -191,23 +197,19 @@ struct Checker {
         }
     }
 
-    private func path(_ reference: Reference) -> String {
+    func path(_ reference: Reference) -> String {
         reference.name + reference.steps.map(\.description).joined()
     }
 
     private mutating func check(_ reference: Reference) {
         for case .variable(let index) in reference.steps where reference.name != "payload" { check(index) }
         checkHidden(reference)
+        checkIndexes(reference)
         guard !known.contains(reference.name), !aliases.contains(reference.name), !known.isEmpty, !events.isEmpty else {
             return
         }
         guard reference.name.uppercased() != "DISTINCT", diagnostics.count < Self.mostFindings else { return }
-        let problem = "no event of this rule has a column `\(reference.name)`"
-        let hint =
-            ["null", "undefined"].contains(reference.name.lowercased())
-            ? "there is no null literal; use null() or is_null(…)"
-            : Suggestion.hint(for: reference.name, among: known.union(aliases.prefix(Self.mostFindings)).sorted())
-        diagnostics.append(Diagnostic(.unknownColumn, reference.nameSpan, problem, hint: hint))
+        report(unknown: reference)
     }
 
     private mutating func checkCall(_ fullName: String, _ count: Int, _ nameSpan: Range<Int>, _ span: Range<Int>) {
@@ -219,9 +221,10 @@ struct Checker {
             return
         }
         guard let entry = FunctionTable.entry(named: name) else {
-            let names = FunctionTable.all.map(\.name)
-            let hint = Suggestion.hint(for: name, among: names)
-            diagnostics.append(Diagnostic(.unknownFunction, nameSpan, "there is no function `\(fullName)`", hint: hint))
+            diagnostics.append(
+                Diagnostic(
+                    .unknownFunction, nameSpan, "there is no function `\(fullName)`", hint: Self.hint(forFunction: name)
+                ))
             return
         }
         guard !entry.takes(count) else { return }

@@ -20,7 +20,8 @@ package final class CompiledRule: @unchecked Sendable {
     private let identity: UnsafeBufferPointer<Int32>
     private let slotCount: Int
     private let usesEvent: Bool
-    private let order: [String]
+    /// The compiled form for people.
+    package let plan: RulePlan
 
     private init(
         _ sql: String, _ id: String, _ topics: [RuleTopic], _ program: @escaping RuleProgram, _ compiler: Compiler
@@ -37,16 +38,17 @@ package final class CompiledRule: @unchecked Sendable {
         identity = try compiler.pool.buffer(payloadPaths.slots)
         slotCount = compiler.slotCount
         usesEvent = compiler.usesEvent
-        order = compiler.order
+        plan = compiler.plan(topics, payloadPaths.names)
     }
 
     /// - Parameter id: of the rule, for the column `metadata`.
     /// - Returns: the rule, unless a finding is an error; and all findings, in the order of the text.
     package static func compile(sql: String, id: String) -> (rule: CompiledRule?, diagnostics: [Diagnostic]) {
-        let (statement, found) = Parser.parse(sql)
-        guard let statement else { return (nil, found) }
+        let parsed = Parser.parse(sql)
+        guard let statement = parsed.statement else { return (nil, parsed.diagnostics) }
         let (topics, checked) = Checker.check(statement)
-        var diagnostics = found + checked
+        guard parsed.isValid else { return (nil, together(parsed.diagnostics, checked)) }
+        var diagnostics = (parsed.diagnostics + checked).sorted { $0.span.lowerBound < $1.span.lowerBound }
         guard !diagnostics.contains(where: { $0.severity == .error }) else { return (nil, diagnostics) }
         do {
             var compiler = try Compiler(sql: sql, ruleID: id)
@@ -58,6 +60,15 @@ package final class CompiledRule: @unchecked Sendable {
             let problem = Diagnostic(.badText, statement.span, "the statement's literals take too much memory")
             return (nil, diagnostics + [problem])
         }
+    }
+
+    /// The text's problems, and what is certainly wrong with the parts that could be read.
+    private static func together(_ problems: [Diagnostic], _ checked: [Diagnostic]) -> [Diagnostic] {
+        let certain = checked.filter { one in
+            one.severity == .error && one.code != .literalCondition
+                && !problems.contains { $0.span.overlaps(one.span) || $0.span.lowerBound == one.span.lowerBound }
+        }
+        return (problems + certain).sorted { $0.span.lowerBound < $1.span.lowerBound }
     }
 
     /// Evaluates the rule for one event that FROM has been matched with.
@@ -92,18 +103,5 @@ package final class CompiledRule: @unchecked Sendable {
     }
 
     /// The compiled form for people: topics, what is read, and the order of evaluation; ends with a line break.
-    package func explain() -> String {
-        var text = "rule \(id)\n"
-        for topic in topics {
-            switch topic {
-            case .filter(let filter): text += "  listens to publishes to \"\(filter)\"\n"
-            case .event(let event): text += "  listens to the event \(event.rawValue)\n"
-            }
-        }
-        text += "  reads columns: \(columns.isEmpty ? "none" : columns.joined(separator: ", "))\n"
-        text += "  reads JSON paths: \(paths.isEmpty ? "none" : paths.joined(separator: ", "))\n"
-        text += "  order of evaluation:\n"
-        for (index, step) in order.enumerated() { text += "    \(index + 1). \(step)\n" }
-        return text
-    }
+    package func explain() -> String { "rule \(id)\n" + plan.text }
 }

@@ -72,7 +72,9 @@ extension Compiler {
         let frame = pool.context.frame
         frame.stepsLeft = EvaluationLimits.steps
         do {
-            return constant(try expression.evaluate(frame))
+            let value = try expression.evaluate(frame)
+            noteFolded(value, span)
+            return constant(value)
         } catch .memoryLimit, .stepLimit, .timeLimit {
             return expression
         } catch {
@@ -80,6 +82,18 @@ extension Compiler {
                 Diagnostic(.alwaysRaises, span, "`\(text(span))` raises for every event", hint: error.explanation))
             return CompiledExpression(evaluate: { _ throws(EvaluationError) in throw error })
         }
+    }
+
+    private mutating func noteFolded(_ value: Value, _ span: Range<Int>) {
+        let output = OutputBuffer()
+        do {
+            try JSON.append(value, to: output)
+        } catch {
+            // A bit string has no JSON form; the plan shows that it is known, not what it is.
+            return folded.append((span, "a value that JSON cannot show"))
+        }
+        let shown = output.description
+        folded.append((span, shown.count > 60 ? shown.prefix(60) + "…" : shown))
     }
 
     // MARK: lists
@@ -134,7 +148,10 @@ extension Compiler {
                 throw .unknownFunction(name, arity: count)
             })
         }
-        if !entry.isPure { usesEvent = true }
+        if !entry.isPure {
+            usesEvent = true
+            impureFunctions.insert(name)
+        }
         let call = CompiledExpression(evaluate: call(entry.body, compiled.map(\.evaluate)))
         return entry.isPure ? fold(call, compiled, span) : call
     }

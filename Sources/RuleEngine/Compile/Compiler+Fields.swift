@@ -14,6 +14,7 @@ struct FieldList {
         /// It changes a member that exists rather than setting it.
         let updates: Bool
         let text: String
+        var isConstant = false
         var isEager = true
     }
 
@@ -126,7 +127,8 @@ extension Compiler {
         builder.steps.append(
             FieldList.Step(
                 run: run, target: slot, result: result, mayRaise: value.mayRaise || isDecoded,
-                readsPayload: uses.readsPayload, reads: uses.slots, updates: !steps.isEmpty, text: text(field.span)))
+                readsPayload: uses.readsPayload, reads: uses.slots, updates: !steps.isEmpty, text: text(field.span),
+                isConstant: value.constant != nil))
         builder.fromStar.remove(target.name)
         // A column under its own name needs no slot to be read from.
         if steps.isEmpty, let column = value.column, column.name == target.name,

@@ -18,7 +18,10 @@ struct Compiler {
     /// Calls of literals that raise: they do so for every event.
     var diagnostics: [Diagnostic] = []
     /// What happens in which order, for people.
-    var order: [String] = []
+    var order: [RulePlan.Step] = []
+    /// What was evaluated beforehand, with its value as JSON.
+    var folded: [(span: Range<Int>, value: String)] = []
+    var impureFunctions: Set<String> = []
     let sql: String
 
     init(sql: String, ruleID: String) throws(EvaluationError) {
@@ -54,12 +57,6 @@ struct Compiler {
             deferred: list.steps.filter { !$0.isEager }.map(\.run), row: list.row)
     }
 
-    private mutating func note(_ list: FieldList, _ condition: Expression?) {
-        for step in list.steps where step.isEager { order.append(step.text) }
-        if let condition { order.append("WHERE " + text(condition.span)) }
-        for step in list.steps where !step.isEager { order.append(step.text) }
-    }
-
     // MARK: FOREACH
 
     private mutating func compileForeach(
@@ -72,17 +69,22 @@ struct Compiler {
             let isColumn = fields.dropLast().allSatisfy { $0.alias?.name != "payload" }
             isPayload = isColumn && reference.name == "payload" && reference.steps.isEmpty
         }
-        for step in list.steps { order.append(step.text) }
+        for step in list.steps { order.append(RulePlan.Step(.field, step.text, isConstant: step.isConstant)) }
         var scope = list.scope.overlaid()
         let test: Test? = if let condition { try compileTest(condition, scope, inCase: false) } else { nil }
-        if let condition { order.append("WHERE " + text(condition.span)) }
+        if let condition {
+            order.append(RulePlan.Step(.condition, "WHERE " + text(condition.span), note: "false ends the rule here"))
+        }
         // The element hides the collection of the same name, or whatever is called `item`.
         let alias = fields[fields.count - 1].alias
         let element = newSlot()
         scope.overlay[alias?.name ?? "item"] = element
-        order.append("for each element as `\(alias?.name ?? "item")`")
+        order.append(RulePlan.Step(.element, "for each element as `\(alias?.name ?? "item")`"))
         let keep: Test? = if let inCase { try compileTest(inCase, scope, inCase: false) } else { nil }
-        if let inCase { order.append("INCASE " + text(inCase.span)) }
+        if let inCase {
+            order.append(
+                RulePlan.Step(.inCase, "INCASE " + text(inCase.span), note: "false leaves the element out"))
+        }
         var rowScope = Scope(overlay: scope.overlay)
         let row: FieldList
         if let each {
@@ -91,7 +93,11 @@ struct Compiler {
             rowScope.row = [:]
             row = try compileFields([Field(value: .all, alias: nil, span: 0..<0)], rowScope)
         }
-        for step in row.steps { order.append(each == nil ? "all columns" : step.text) }
+        for step in row.steps {
+            order.append(
+                RulePlan.Step(
+                    .field, each == nil ? "all columns" : step.text, isLazy: true, isConstant: step.isConstant))
+        }
         return ForeachProgram(
             fields: list.steps.map(\.run), collection: collection.result, decodesPayload: isPayload, condition: test,
             element: element,

@@ -3,7 +3,8 @@ extension CompiledRule {
     ///
     /// - Returns: nil where they depend on the event (`*`, FOREACH without DO) or the statement cannot be read.
     package static func outputs(ofSQL sql: String) -> Set<String>? {
-        guard let statement = Parser.parse(sql).0 else { return nil }
+        let parsed = Parser.parse(sql)
+        guard parsed.isValid, let statement = parsed.statement else { return nil }
         let fields: [Field]
         switch statement.body {
         case .select(let list): fields = list
@@ -25,5 +26,101 @@ extension CompiledRule {
             }
         }
         return names
+    }
+}
+
+extension CompiledRule {
+    /// What is known of an output's type without an event.
+    package enum OutputKind: Sendable {
+        case text
+        /// A number or a boolean.
+        case scalar
+        case unknown
+    }
+
+    /// The types of a statement's outputs by name, as far as the statement tells.
+    package static func outputKinds(ofSQL sql: String) -> [String: OutputKind] {
+        let parsed = Parser.parse(sql)
+        guard parsed.isValid, let statement = parsed.statement else { return [:] }
+        var kinds: [String: OutputKind] = [:]
+        let fields: [Field]
+        switch statement.body {
+        case .select(let list): fields = list
+        case .foreach(let list, let each, _): fields = each ?? list.dropLast()
+        }
+        for field in fields {
+            guard case .expression(let value) = field.value else {
+                for name in textColumns { kinds[name] = .text }
+                for name in scalarColumns { kinds[name] = .scalar }
+                continue
+            }
+            if let alias = field.alias {
+                kinds[alias.name] = alias.steps.isEmpty ? kind(value, kinds) : .unknown
+            } else if case .reference(let reference) = value.kind {
+                kinds[reference.name] = reference.steps.isEmpty ? kind(value, kinds) : .unknown
+            }
+        }
+        return kinds
+    }
+
+    private static let textColumns = [
+        "event", "node", "id", "clientid", "topic", "peerhost", "peername", "sockname", "proto_name", "from_clientid",
+        "reason", "action",
+    ]
+    private static let scalarColumns = ["timestamp", "qos", "publish_received_at", "connected_at", "disconnected_at"]
+
+    private static func kind(_ value: Expression, _ kinds: [String: OutputKind]) -> OutputKind {
+        switch value.kind {
+        case .literal(.string): return .text
+        case .literal, .negate, .comparison: return .scalar
+        case .reference(let reference) where reference.steps.isEmpty:
+            if let known = kinds[reference.name] { return known }
+            return textColumns.contains(reference.name)
+                ? .text : scalarColumns.contains(reference.name) ? .scalar : .unknown
+        case .arithmetic(let operation, let left, let right):
+            guard operation == .add else { return .scalar }
+            let both = [kind(left, kinds), kind(right, kinds)]
+            return both.contains(.text) ? .text : both.contains(.unknown) ? .unknown : .scalar
+        case .call(let name, _, _):
+            switch FunctionTable.entry(named: Checker.functionName(name))?.returns {
+            case .string?: return .text
+            case .number?, .integer?, .float?, .boolean?: return .scalar
+            default: return .unknown
+            }
+        case .choice(_, let branches, let otherwise):
+            let all = Set(branches.map { kind($0.then, kinds) } + (otherwise.map { [kind($0, kinds)] } ?? [.unknown]))
+            return all.count == 1 ? all.first ?? .unknown : .unknown
+        default: return .unknown
+        }
+    }
+}
+
+extension CompiledRule {
+    /// Whether the output `topic` is the event's column as it is.
+    package static func selectsTopic(ofSQL sql: String) -> Bool {
+        let parsed = Parser.parse(sql)
+        guard parsed.isValid, let statement = parsed.statement else { return false }
+        let fields: [Field]
+        switch statement.body {
+        case .select(let list): fields = list
+        case .foreach(_, let each, _):
+            guard let each else { return true }
+            fields = each
+        }
+        var isColumn = false
+        for field in fields {
+            guard case .expression(let value) = field.value else {
+                isColumn = true
+                continue
+            }
+            let isReference =
+                if case .reference(let one) = value.kind { one.name == "topic" && one.steps.isEmpty } else { false }
+            if let alias = field.alias {
+                if alias.name == "topic" { isColumn = isReference && alias.steps.isEmpty }
+            } else if isReference {
+                isColumn = true
+            }
+        }
+        return isColumn
     }
 }

@@ -26,7 +26,23 @@ extension RuleTopic {
             let problem = "`\(text)` is no valid topic filter and matches nothing"
             return ([.filter(text)], Diagnostic(.neverMatches, topic.span, problem, hint: hint))
         }
-        return ([.filter(text)], nil)
+        return ([.filter(text)], likeEvent(topic))
+    }
+
+    /// `$event/client_connected` and `client_connected` are filters of publishes, and hardly meant so.
+    private static func likeEvent(_ topic: Topic) -> Diagnostic? {
+        let names = EventName.byTopic.keys.sorted()
+        let isName = topic.text.contains("_") && !topic.text.contains("/")
+        let meant =
+            EventName.byTopic["$events/\(topic.text)"] != nil
+            ? "$events/\(topic.text)"
+            : topic.text.lowercased().hasPrefix("$event") || topic.text.hasPrefix("events/") || isName
+                ? Suggestion.nearest(to: isName ? "$events/\(topic.text)" : topic.text, among: names) : nil
+        return meant.map {
+            Diagnostic(
+                .eventLikeTopic, topic.span, "`\(topic.text)` is a filter of publishes, no event",
+                hint: "did you mean `\($0)`?")
+        }
     }
 
     private static func resolveEvent(_ text: String, _ span: Range<Int>) -> (

@@ -18,6 +18,11 @@ package struct Diagnostic: Sendable, Equatable {
         case misplacedForm = "SQL006"
         case reservedWord = "SQL007"
         case badNumber = "SQL008"
+        case foreignSyntax = "SQL009"
+        case typographicCharacter = "SQL010"
+        case foreignClause = "SQL011"
+        case clauseOrder = "SQL012"
+        case unclosedBracket = "SQL013"
         case unknownFunction = "SQL101"
         case wrongArity = "SQL102"
         case unknownEvent = "SQL103"
@@ -32,6 +37,11 @@ package struct Diagnostic: Sendable, Equatable {
         case neverMatches = "SQL205"
         case commentAtEnd = "SQL206"
         case hiddenColumn = "SQL207"
+        case aliasLikeColumn = "SQL208"
+        case textLikeColumn = "SQL209"
+        case wildcardEquality = "SQL210"
+        case indexZero = "SQL211"
+        case eventLikeTopic = "SQL212"
     }
 
     package let code: Code
@@ -75,17 +85,45 @@ extension Diagnostic {
         let source = sql.split(separator: "\n", omittingEmptySubsequences: false)
         var text = "\(severity.rawValue)[\(code.rawValue)] \(line):\(column): \(message)\n"
         if line <= source.count {
-            let shown = source[line - 1].unicodeScalars
-            let number = String(line)
             let end = Self.position(of: span.upperBound, in: sql)
-            let width = end.line == line ? max(1, end.column - column) : max(1, shown.count - column + 1)
-            // Tabs stay tabs, so that the caret stands under its character.
-            let indent = shown.prefix(column - 1).map { $0 == "\t" ? "\t" : " " }.joined()
-            text += " \(number) | \(source[line - 1])\n"
+            let all = Array(source[line - 1].unicodeScalars)
+            let last = end.line == line ? end.column : all.count + 1
+            let (shown, shift) = Self.window(all, column)
+            let before = shown.prefix(max(0, column - 1 - shift)).map { Self.blank($0) }.joined()
+            let marked = shown.dropFirst(max(0, column - 1 - shift)).prefix(max(1, last - column))
+            let width = max(1, marked.reduce(0) { $0 + (Self.isWide($1) ? 2 : 1) })
+            let number = String(line)
+            text += " \(number) | \(String(String.UnicodeScalarView(shown)))\n"
             text += String(repeating: " ", count: number.count + 1) + " | "
-            text += indent + String(repeating: "^", count: width) + "\n"
+            text += before + String(repeating: "^", count: width) + "\n"
         }
         if let hint { text += "  hint: \(hint)\n" }
         return text
+    }
+
+    /// Of a long line what is around the column, and how many characters the columns move to the left.
+    private static func window(_ line: [Unicode.Scalar], _ column: Int) -> ([Unicode.Scalar], Int) {
+        let width = 160
+        guard line.count > width else { return (line, 0) }
+        let start = max(0, min(column - 1, line.count) - width / 3)
+        let end = min(line.count, start + width)
+        let head: [Unicode.Scalar] = start > 0 ? ["…"] : []
+        let tail: [Unicode.Scalar] = end < line.count ? ["…"] : []
+        return (head + line[start..<end] + tail, start - head.count)
+    }
+
+    /// Takes the room of the character: tabs stay tabs, so that the caret stands under its character.
+    private static func blank(_ scalar: Unicode.Scalar) -> String {
+        scalar == "\t" ? "\t" : isWide(scalar) ? "  " : " "
+    }
+
+    /// Whether a terminal gives it two columns. [UAX #11]
+    private static func isWide(_ scalar: Unicode.Scalar) -> Bool {
+        guard scalar.value >= 0x1100 else { return false }
+        let wide: [ClosedRange<UInt32>] = [
+            0x1100...0x115F, 0x2E80...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F, 0xFF00...0xFF60,
+            0xFFE0...0xFFE6, 0x1F300...0x1FAFF, 0x20000...0x3FFFD,
+        ]
+        return wide.contains { $0.contains(scalar.value) }
     }
 }

@@ -2,20 +2,25 @@ import Buffers
 
 /// Splits a statement into tokens, the longest match first. [EMQX rule-sql: grammar]
 struct Lexer {
-    private let text: [UInt8]
-    private var position: Int
-    private let end: Int
+    let text: [UInt8]
+    var position: Int
+    let end: Int
     /// A comment needs a line break at its end. On the statement's last line `--` is two minus signs, as in `1--1`,
     /// unless this is set.
     private let takesOpenComment: Bool
-    private(set) var tokens: [Token] = []
-    private(set) var diagnostics: [Diagnostic] = []
+    /// Where a misspelt FROM stands that is read as one.
+    private let repairedFrom: Int?
+    var tokens: [Token] = []
+    var diagnostics: [Diagnostic] = []
+    /// The clause that the text is in: its keyword.
+    private(set) var clause = Keyword.select
     /// Where a `--` on the last line stands, if there is one.
     private(set) var openComment: Int?
 
-    init(_ text: [UInt8], takesOpenComment: Bool) {
+    init(_ text: [UInt8], takesOpenComment: Bool, repairedFrom: Int? = nil) {
         self.text = text
         self.takesOpenComment = takesOpenComment
+        self.repairedFrom = repairedFrom
         var first = 0
         var last = text.count
         while first < last, Self.isSpace(text[first]) { first += 1 }
@@ -49,21 +54,25 @@ struct Lexer {
     }
 
     private mutating func scanToken() {
+        if scanBareTopic() { return }
         let byte = text[position]
         switch byte {
         case UInt8(ascii: "'"): scanQuoted(byte)
         case UInt8(ascii: "\""): scanQuoted(byte)
         case UInt8(ascii: "0")...UInt8(ascii: "9"): scanNumber()
         case _ where Self.startsName(byte): scanName()
-        default: if !scanRange() { scanSymbol() }
+        default: if !scanRange(), !scanForeign() { scanSymbol() }
         }
     }
 
     private mutating func scanName() {
         let start = position
         while position < end, Self.continuesName(text[position]) { position += 1 }
+        if scanLettersBeyondASCII(from: start) { return }
         let name = String(decoding: text[start..<position], as: UTF8.self)
-        if let keyword = Keyword(rawValue: name.lowercased()),
+        if start == repairedFrom {
+            append(.keyword(.from), from: start)
+        } else if let keyword = Keyword(rawValue: name.lowercased()),
             keyword != .div && keyword != .mod || name == keyword.rawValue
         {
             append(.keyword(keyword), from: start)
@@ -98,34 +107,37 @@ struct Lexer {
     /// A doubled quote does not end the text and stays doubled; all quotes at both ends are stripped.
     private mutating func scanQuoted(_ quote: UInt8) {
         let start = position
-        position += 1
-        while position < end {
-            if text[position] != quote {
-                position += 1
-            } else if peek(1) == quote {
-                position += 2
+        guard let close = closingQuote(quote, after: start) else { return reportUnterminated(quote, from: start) }
+        position = close + 1
+        appendQuoted(quote, from: start)
+    }
+
+    private func closingQuote(_ quote: UInt8, after start: Int) -> Int? {
+        var next = start + 1
+        while next < end {
+            if text[next] != quote {
+                next += 1
+            } else if next + 1 < end, text[next + 1] == quote {
+                next += 2
             } else {
-                break
+                return next
             }
         }
-        guard position < end else {
-            position = end
-            let kind = quote == UInt8(ascii: "'") ? "string" : "quoted name"
-            diagnostics.append(
-                Diagnostic(
-                    .unterminated, start..<start + 1, "this \(kind) has no end",
-                    hint: "a quote inside is written twice; there are no backslash escapes"))
-            return append(.invalid, from: start)
-        }
-        position += 1
-        var inner = text[start..<position]
+        return nil
+    }
+
+    func quotedToken(_ quote: UInt8, _ span: Range<Int>) -> Token {
+        var inner = text[span]
         while inner.first == quote { inner.removeFirst() }
         while inner.last == quote { inner.removeLast() }
-        if quote == UInt8(ascii: "'") {
-            append(.string(Array(inner)), from: start)
-        } else {
-            append(.name(String(decoding: inner, as: UTF8.self), quoted: true), from: start)
-        }
+        let kind: Token.Kind =
+            quote == UInt8(ascii: "'")
+            ? .string(Array(inner)) : .name(String(decoding: inner, as: UTF8.self), quoted: true)
+        return Token(kind: kind, span: span)
+    }
+
+    mutating func appendQuoted(_ quote: UInt8, from start: Int) {
+        tokens.append(quotedToken(quote, start..<position))
     }
 
     /// `[b..e]` is one token and has no white space.
@@ -165,26 +177,14 @@ struct Lexer {
         position += 1
         while position < end, text[position] & 0xC0 == 0x80 { position += 1 }
         reportCharacter(start..<position)
-        append(.invalid, from: start)
     }
 
-    private mutating func reportCharacter(_ span: Range<Int>) {
-        let character = String(decoding: text[span], as: UTF8.self)
-        let hint: String? =
-            switch character {
-            case "`": "names are quoted with double quotes"
-            case ";": "a rule is one statement and has no semicolon at its end"
-            case "%": "the remainder is written `mod`"
-            case "#": "a comment begins with `--`; a topic filter stands in quotes"
-            case "_": "a name begins with a letter; others stand in double quotes"
-            case "|": "text is joined with `+` or concat()"
-            case "~": "topics are matched with `=~`"
-            default: text[span.lowerBound] >= 0x80 ? "names beyond ASCII stand in double quotes" : nil
-            }
-        diagnostics.append(Diagnostic(.unknownCharacter, span, "`\(character)` has no meaning here", hint: hint))
-    }
-
-    private mutating func append(_ kind: Token.Kind, from start: Int) {
+    mutating func append(_ kind: Token.Kind, from start: Int) {
+        if case .keyword(let word) = kind,
+            [.select, .foreach, .do, .incase, .from, .where, .when, .then].contains(word)
+        {
+            clause = word
+        }
         tokens.append(Token(kind: kind, span: start..<position))
     }
 
@@ -192,17 +192,17 @@ struct Lexer {
         while position < end, isDigit(text[position]) { position += 1 }
     }
 
-    private func peek(_ distance: Int) -> UInt8 { position + distance < end ? text[position + distance] : 0 }
+    func peek(_ distance: Int) -> UInt8 { position + distance < end ? text[position + distance] : 0 }
 
-    private func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
+    func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
 
-    private static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 || byte == 10 || byte == 13 }
+    static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 || byte == 10 || byte == 13 }
 
-    private static func startsName(_ byte: UInt8) -> Bool {
+    static func startsName(_ byte: UInt8) -> Bool {
         (byte | 0x20) >= UInt8(ascii: "a") && (byte | 0x20) <= UInt8(ascii: "z")
     }
 
-    private static func continuesName(_ byte: UInt8) -> Bool {
+    static func continuesName(_ byte: UInt8) -> Bool {
         startsName(byte) || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
             || [UInt8(ascii: "_"), UInt8(ascii: "$"), UInt8(ascii: "@"), UInt8(ascii: "~")].contains(byte)
     }

@@ -31,17 +31,14 @@ extension Parser {
         depth += 1
         defer { depth -= 1 }
         guard depth <= Self.maximumDepth else {
-            diagnostics.append(
-                Diagnostic(.tooDeep, current.span, "expressions are nested more than \(Self.maximumDepth) deep"))
-            throw Recover()
+            try giveUp(current.span, "expressions are nested more than \(Self.maximumDepth) deep")
         }
         var left = try parsePrefix(minimum)
         while let infix = infixOperator, infix.precedence.rawValue >= minimum.rawValue {
             // Left-associative chains are a loop here, but deep trees later.
             operators += 1
             guard operators <= Self.maximumOperators else {
-                diagnostics.append(Diagnostic(.tooDeep, current.span, "more than \(Self.maximumOperators) operators"))
-                throw Recover()
+                try giveUp(current.span, "more than \(Self.maximumOperators) operators")
             }
             left = try parseInfix(infix, left)
         }
@@ -152,33 +149,73 @@ extension Parser {
         case .name:
             return try parseName()
         case .keyword(let word):
-            reserved(word)
-            throw Recover()
+            return try parseMisplacedKeyword(word)
+        case .invalid:
+            // What stands here has been told by the lexer.
+            advance()
+            return make(.invalid, from: start, .plain)
         default:
-            try fail(expected: ["an expression"])
+            try fail(expected: ["an expression"], hint: operandHint)
         }
     }
 
-    private mutating func reserved(_ word: Keyword) {
-        guard [.if, .elsif, .end, .div, .mod, .as, .in].contains(word) else { return expected(["an expression"]) }
-        diagnostics.append(
-            Diagnostic(
-                .reservedWord, current.span, "\(current.kind.description) is a reserved word and cannot be a name",
-                hint: "quote it: \"\(word.rawValue)\""))
+    private mutating func parseMisplacedKeyword(_ word: Keyword) throws -> Expression {
+        let start = current.span.lowerBound
+        switch word {
+        case .if, .elsif, .div, .mod, .in:
+            reserved(word)
+            advance()
+            if word == .if || word == .elsif, current.kind == .symbol(.openParenthesis) { _ = try parseArguments() }
+            return make(.invalid, from: start, .plain)
+        case .select: try fail(expected: ["an expression"], hint: "there are no subqueries")
+        case .as where previous == .symbol(.comma) || previous == .keyword(.select):
+            try fail(expected: ["an expression"], hint: "AS stands between a value and its name")
+        case .end, .when, .then, .else:
+            try fail(expected: ["an expression"], hint: operandHint ?? "write \"\(word.rawValue)\" if it is a name")
+        default: try fail(expected: ["an expression"], hint: operandHint)
+        }
     }
+
+    /// Why no operand stands where one should.
+    private var operandHint: String? {
+        switch (previous, current.kind) {
+        case (.symbol(.comma)?, .symbol(.closeParenthesis)), (.symbol(.comma)?, .symbol(.comma)):
+            "leave the comma before it out"
+        case (.symbol(.openParenthesis)?, .symbol(.times)):
+            "a rule looks at one message at a time; there is no COUNT(*)"
+        case (_, .symbol(.dot)) where isDigit(following): "a number with a point has digits on both sides: 0.5"
+        case (.symbol?, .end), (.keyword?, .end): "the statement ends in the middle of an expression"
+        default: hintForWord
+        }
+    }
+
+    private func isDigit(_ token: Token) -> Bool { if case .integer = token.kind { true } else { false } }
 
     /// What stands in parentheses keeps its form, but a comparison becomes a condition: it may then stand only there.
     private mutating func parseParenthesised() throws -> Expression {
         let start = current.span.lowerBound
+        let open = current
         advance()
         let inner = try parseExpression()
-        guard takeSymbol(.closeParenthesis) else { try fail(expected: [")"]) }
+        if !takeSymbol(.closeParenthesis) { try unclosed(open, expected: [")"]) }
         return make(inner.kind, from: start, inner.form == .comparison ? .condition : inner.form)
+    }
+
+    /// A bracket that a clause, AS or the end leaves open is told, and counts as closed there.
+    private mutating func unclosed(_ open: Token, expected what: [String]) throws {
+        if current.kind == .invalid || hasGivenUp { throw Recover() }
+        guard isAtClause || isAt(.as) || isAtBranchEnd else { try fail(expected: what) }
+        let closing = open.kind == .symbol(.openBracket) ? "]" : ")"
+        diagnostics.append(
+            Diagnostic(
+                .unclosedBracket, open.span, "this \(open.kind.description) is not closed",
+                hint: "write `\(closing)` before \(current.kind.description)"))
     }
 
     /// `[a, b,]`; a trailing comma is allowed.
     private mutating func parseList() throws -> Expression {
         let start = current.span.lowerBound
+        let open = current
         advance()
         var elements: [Expression] = []
         while !takeSymbol(.closeBracket) {
@@ -186,14 +223,17 @@ extension Parser {
             requirePlain(element, in: "a list")
             elements.append(element)
             if takeSymbol(.comma) { continue }
-            guard takeSymbol(.closeBracket) else { try fail(expected: [",", "]"]) }
+            if !takeSymbol(.closeBracket) { try unclosed(open, expected: [",", "]"]) }
             break
         }
         return make(.list(elements), from: start, .plain)
     }
 
     private mutating func parseInList() throws -> [Expression] {
-        guard takeSymbol(.openParenthesis) else { try fail(expected: ["("]) }
+        let open = current
+        guard takeSymbol(.openParenthesis) else {
+            try fail(expected: ["("], hint: "IN takes values in parentheses; for an array use contains(value, array)")
+        }
         var elements: [Expression] = []
         repeat {
             let element = try parseExpression()
@@ -202,60 +242,116 @@ extension Parser {
             }
             elements.append(element)
         } while takeSymbol(.comma)
-        guard takeSymbol(.closeParenthesis) else { try fail(expected: [",", ")"]) }
+        if !takeSymbol(.closeParenthesis) { try unclosed(open, expected: [",", ")"]) }
         return elements
     }
 
     private mutating func parseArguments() throws -> [Expression] {
+        let open = current
         advance()
         var arguments: [Expression] = []
         if takeSymbol(.closeParenthesis) { return arguments }
         repeat {
+            arguments.append(try parseArgument())
+        } while takeSymbol(.comma)
+        if !takeSymbol(.closeParenthesis) { try unclosed(open, expected: [",", ")"]) }
+        if isAdjoining, current.kind == .symbol(.dot) || current.kind == .symbol(.openBracket) {
+            report(
+                .misplacedForm, "a path cannot go on after a call",
+                hint: "give the call an alias and read from that in the next field")
+            throw Recover()
+        }
+        return arguments
+    }
+
+    /// A problem inside an argument ends with it.
+    private mutating func parseArgument() throws -> Expression {
+        let start = index
+        let begin = current.span.lowerBound
+        do {
             let argument = try parseExpression()
             if argument.form == .condition {
                 misplaced(argument, "AND, OR, NOT, IN and comparisons in parentheses cannot be arguments")
             }
-            arguments.append(argument)
-        } while takeSymbol(.comma)
-        guard takeSymbol(.closeParenthesis) else { try fail(expected: [",", ")"]) }
-        if current.kind == .symbol(.dot) || current.kind == .symbol(.openBracket) {
-            diagnostics.append(
-                Diagnostic(
-                    .misplacedForm, current.span, "a path cannot go on after a call",
-                    hint: "give the call an alias and read from that in the next field"))
-            throw Recover()
+            if current.kind == .symbol(.comma) || current.kind == .symbol(.closeParenthesis) || isAtClause || isAt(.as)
+                || isAtBranchEnd
+            {
+                return argument
+            }
+            expected([",", ")"])
+        } catch {
+            if hasGivenUp { throw error }
         }
-        return arguments
+        skipInBrackets(from: start)
+        return make(.invalid, from: min(begin, previousEnd), .plain)
+    }
+
+    // MARK: CASE
+
+    private var isAtBranchEnd: Bool {
+        guard case .keyword(let word) = current.kind else { return false }
+        return [.when, .then, .else, .end].contains(word)
     }
 
     private mutating func parseChoice() throws -> Expression {
         let start = current.span.lowerBound
         advance()
         var operand: Expression?
-        if current.kind != .keyword(.when) {
-            operand = try parseBranchValue()
-        }
+        if !isAt(.when), !isAt(.then), !repairKeyword([.when]) { operand = try parseBranchValue() }
         var branches: [Expression.Branch] = []
-        while takeKeyword(.when) {
+        if !isAt(.when), !repairKeyword([.when]), isAt(.then) {
+            expected(["WHEN"], hint: "CASE WHEN … THEN … ELSE … END")
+            advance()
+            branches.append(Expression.Branch(when: make(.invalid, from: start, .plain), then: try parseBranchValue()))
+        }
+        while takeWhen() {
             let when = try parseExpression()
             if when.form == .choice { misplaced(when, "CASE cannot be a condition") }
-            guard takeKeyword(.then) else { try fail(expected: ["THEN"]) }
+            if !isAt(.then), !repairKeyword([.then]) { try fail(expected: ["THEN"]) }
+            advance()
             branches.append(Expression.Branch(when: when, then: try parseBranchValue()))
         }
         guard !branches.isEmpty else { try fail(expected: ["WHEN"]) }
-        let otherwise = takeKeyword(.else) ? try parseBranchValue() : nil
-        guard takeKeyword(.end) else { try fail(expected: ["WHEN", "ELSE", "END"]) }
-        return make(.choice(operand: operand, branches: branches, otherwise: otherwise), from: start, .choice)
+        return make(
+            .choice(operand: operand, branches: branches, otherwise: try parseChoiceEnd(start)), from: start, .choice)
+    }
+
+    private mutating func takeWhen() -> Bool {
+        if isAt(.elsif) {
+            report(.reservedWord, "there is no ELSIF", hint: "write another WHEN … THEN …")
+            advance()
+            return true
+        }
+        if !isAt(.else), !isAt(.end) { _ = repairKeyword([.when, .else, .end]) }
+        return takeKeyword(.when)
+    }
+
+    private mutating func parseChoiceEnd(_ start: Int) throws -> Expression? {
+        var otherwise: Expression?
+        if takeKeyword(.else) {
+            otherwise = try parseBranchValue()
+            if !isAt(.end) { _ = repairKeyword([.end]) }
+        }
+        if takeKeyword(.end) { return otherwise }
+        guard isAtClause || isAt(.as) || current.kind == .symbol(.comma) || current.kind == .symbol(.closeParenthesis)
+        else { try fail(expected: otherwise == nil ? ["WHEN", "ELSE", "END"] : ["END"]) }
+        if !hasGivenUp {
+            diagnostics.append(
+                Diagnostic(
+                    .unclosedBracket, start..<start + 4, "this CASE has no END",
+                    hint: "write END before \(current.kind.description)"))
+        }
+        return otherwise
     }
 
     private mutating func parseBranchValue() throws -> Expression {
         let value = try parseExpression()
         if value.form == .condition { misplaced(value, "THEN and ELSE take an expression or one comparison") }
-        if value.form == .choice { misplaced(value, "CASE cannot stand inside CASE") }
+        if value.form == .choice {
+            misplaced(value, "CASE cannot stand inside CASE", hint: "give the inner one an alias in a field before")
+        }
         return value
     }
-
-    // MARK: names
 
     private mutating func parseName() throws -> Expression {
         let start = current.span.lowerBound
@@ -274,74 +370,6 @@ extension Parser {
             }
             return make(.reference(reference), from: start, .plain)
         }
-    }
-
-    mutating func parseReference() throws -> Reference {
-        let start = current.span
-        guard case .name(let name, _) = current.kind else {
-            if case .keyword(let word) = current.kind, word != .from { reserved(word) } else { expected(["a name"]) }
-            throw Recover()
-        }
-        advance()
-        var steps: [Reference.Step] = []
-        while let step = try parseStep() {
-            steps.append(step)
-            guard steps.count <= Self.maximumDepth else {
-                diagnostics.append(
-                    Diagnostic(
-                        .tooDeep, start.lowerBound..<previousEnd, "a path has at most \(Self.maximumDepth) steps"))
-                throw Recover()
-            }
-        }
-        return Reference(name: name, steps: steps, span: start.lowerBound..<previousEnd, nameSpan: start)
-    }
-
-    private mutating func parseStep() throws -> Reference.Step? {
-        if takeSymbol(.dot) {
-            let key = try parseKey()
-            advance()
-            return .key(key)
-        }
-        guard takeSymbol(.openBracket) else { return nil }
-        let step = try parseIndex()
-        guard takeSymbol(.closeBracket) else { try fail(expected: ["]"]) }
-        return step
-    }
-
-    private mutating func parseKey() throws -> String {
-        switch current.kind {
-        case .name(let key, _): return key
-        case .string(let bytes): return String(decoding: bytes, as: UTF8.self)
-        case .integer(let digits):
-            let significant = digits.drop { $0 == "0" }
-            return significant.isEmpty ? "0" : String(significant)
-        case .keyword(let word) where word != .from:
-            diagnostics.append(
-                Diagnostic(
-                    .reservedWord, current.span, "\(current.kind.description) is a reserved word",
-                    hint: "quote it: .'\(word.rawValue)'"))
-            throw Recover()
-        default: try fail(expected: ["a name", "a string", "a number"])
-        }
-    }
-
-    private mutating func parseIndex() throws -> Reference.Step {
-        depth += 1
-        defer { depth -= 1 }
-        guard depth <= Self.maximumDepth else {
-            diagnostics.append(Diagnostic(.tooDeep, current.span, "indexes are nested too deep"))
-            throw Recover()
-        }
-        if case .name = current.kind { return .variable(try parseReference()) }
-        let isNegative = current.kind == .symbol(.minus)
-        if isNegative || current.kind == .symbol(.plus) { advance() }
-        guard case .integer(let digits) = current.kind else { try fail(expected: ["a number", "a name"]) }
-        guard let index = Int(digits) else {
-            diagnostics.append(Diagnostic(.badNumber, current.span, "an index must fit 64 bits"))
-            throw Recover()
-        }
-        advance()
-        return .index(isNegative ? -index : index, isFromEnd: isNegative)
     }
 
     // MARK: forms

@@ -26,6 +26,8 @@ struct Field: Sendable {
     let value: Value
     let alias: Reference?
     let span: Range<Int>
+    /// Whether AS stands before the alias.
+    var hasAs = true
 }
 
 /// `a.b[1].c`.
@@ -42,6 +44,8 @@ struct Reference: Sendable {
     let steps: [Step]
     let span: Range<Int>
     let nameSpan: Range<Int>
+    /// The name stands in double quotes.
+    var isQuoted = false
 }
 
 struct Expression: Sendable {

@@ -35,6 +35,9 @@ package final class Arena {
         end = next + first.count
     }
 
+    /// Bytes handed out since the last reset, with what alignment and the ends of full chunks left unused.
+    package var used: Int { chunks.reduce(0) { $0 + $1.count } - (end - next) }
+
     /// - Parameter alignment: 1, 2, 4, 8 or 16.
     /// - Returns: uninitialised memory, valid until the next reset.
     /// - Throws: ``EvaluationError/memoryLimit``.

@@ -66,6 +66,8 @@ package struct RuleFileLoader {
         prepared.forEach { readRule($0, declared) }
         warnAboutUnused(connectors, actions, prepared)
         for rule in result.definition.rules { problems += TemplateCheck.problems(rule, result.definition) }
+        for rule in result.definition.rules { problems += JSONTemplateCheck.problems(rule, result.definition) }
+        problems += RepublishCycle.problems(result.definition)
         result.problems = unique(problems.sortedByPlace())
     }
 

@@ -75,62 +75,6 @@ extension Rules {
             if failed > 0 || !loaded.isValid { throw ExitCode(1) }
         }
     }
-
-    struct Explain: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show what a rule was compiled to.")
-
-        @Argument(help: "The rule's id.") var id: String
-        @Option(name: .long, help: "Rule files and directories.") var from: [String] = ["rules"]
-        @Flag(help: "Print JSON.") var json = false
-
-        func run() throws {
-            let (sources, problems) = RuleFileFinder.sources(from)
-            Problems.print(problems)
-            let loaded = RuleFileLoader.load(sources, RuleFileLoader.LoadOptions(environment: .process()))
-            guard let rule = loaded.definition.rule(id) else {
-                Problems.print(loaded.problems.filter { $0.severity == .error })
-                let known = loaded.definition.rules.map(\.id)
-                let hint =
-                    didYouMean(id, known).map { "; did you mean \"\($0)\"?" }
-                    ?? "; there are: \(known.joined(separator: ", "))"
-                Problems.print(line: "there is no rule \"\(id)\"\(hint)")
-                throw ExitCode(4)
-            }
-            var text = rule.compiled.explain()
-            if !text.hasSuffix("\n") { text += "\n" }
-            let actions = rule.actions.map(\.summary)
-            if json {
-                print(
-                    try encode(
-                        Explanation(
-                            id: rule.id, file: rule.origin.description, sql: rule.sql, explanation: text,
-                            actions: actions)))
-            } else {
-                print("\(text)  defined at \(rule.origin)\n  actions, in order:")
-                for (number, action) in actions.enumerated() { print("    \(number + 1). \(action)") }
-                if actions.isEmpty { print("    none: the rule only counts") }
-            }
-        }
-    }
-}
-
-private struct Explanation: Encodable {
-    let id: String
-    let file: String
-    let sql: String
-    let explanation: String
-    let actions: [String]
-}
-
-extension RuleActionUse {
-    /// The action's kind and name: `republish hot~1`.
-    fileprivate var summary: String {
-        switch kind {
-        case .action(let id): id
-        case .republish(let arguments): "republish to \(arguments.topic)  (\(name))"
-        case .console: "console  (\(name))"
-        }
-    }
 }
 
 func encode(_ value: some Encodable) throws -> String {

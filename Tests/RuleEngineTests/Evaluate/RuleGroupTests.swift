@@ -73,10 +73,11 @@ private final class CountingEvent: EventColumns {
                   reads columns: clientid, payload
                   reads JSON paths: payload.temp
                   order of evaluation:
-                    1. payload.temp as t
-                    2. t * 2 as u
-                    3. WHERE u > 30
-                    4. clientid
+                    1. the payload as JSON, in one pass over the paths above   -- where it is no JSON the rule fails, whatever WHERE says
+                    2. payload.temp as t   -- WHERE or such a field needs it
+                    3. t * 2 as u   -- it can fail, and then does whatever WHERE says
+                    4. WHERE u > 30   -- false ends the rule here
+                    5. clientid
 
                 """)
     }
