@@ -3,13 +3,17 @@ extension Checker {
     /// `SELECT clientid topic` names the first column like the second.
     mutating func checkForgottenComma(_ expression: Expression, _ field: Field) {
         guard !field.hasAs, let alias = field.alias, !alias.isQuoted, known.contains(alias.name),
-            alias.name != "metadata", alias.span.lowerBound > expression.span.upperBound
+            alias.name != "metadata", !isDistinct(expression), alias.span.lowerBound > expression.span.upperBound
         else { return }
         let name = path(alias)
         diagnostics.append(
             Diagnostic(
                 .aliasLikeColumn, alias.span, "this names the value before it `\(name)`, which is a column too",
                 hint: "write a comma before it, or AS \(name) if it is meant so"))
+    }
+
+    private func isDistinct(_ expression: Expression) -> Bool {
+        if case .reference(let reference) = expression.kind { reference.name.uppercased() == "DISTINCT" } else { false }
     }
 
     /// `SELECT 'clientid'` is a text.
@@ -50,13 +54,19 @@ extension Checker {
         }
     }
 
-    mutating func noteDash(_ left: Expression, _ right: Expression) {
+    /// `payload.sensor-id` is a difference.
+    mutating func checkDash(_ left: Expression, _ right: Expression) {
         guard case .reference(let whole) = left.kind, case .reference(let rest) = right.kind,
-            left.span.upperBound + 1 == right.span.lowerBound
+            left.span.upperBound + 1 == right.span.lowerBound, !aliases.contains(rest.name), rest.steps.isEmpty
         else { return }
         let last: String = if case .key(let key)? = whole.steps.last { key } else { whole.name }
         let before = whole.steps.isEmpty ? "" : whole.name + whole.steps.dropLast().map(\.description).joined() + "."
-        dashes[right.span.lowerBound] = "\(before)\"\(last)-\(rest.name)\""
+        dashes.insert(right.span.lowerBound)
+        diagnostics.append(
+            Diagnostic(
+                .dashInName, left.span.lowerBound..<right.span.upperBound,
+                "this subtracts `\(rest.name)` from `\(path(whole))`",
+                hint: "a name with a dash is quoted: \(before)\"\(last)-\(rest.name)\""))
     }
 
     mutating func report(unknown reference: Reference) {
@@ -73,7 +83,6 @@ extension Checker {
             return "there is no null literal; use null() or is_null(…)"
         }
         if ["true", "false"].contains(name.lowercased()) { return "write \(name.lowercased()), in lower case" }
-        if let whole = dashes[reference.nameSpan.lowerBound] { return "a name with a dash is quoted: \(whole)" }
         if let column = Self.synonyms[name.lowercased()], known.contains(column.name) {
             return "did you mean `\(column.path)`?"
         }
@@ -101,6 +110,6 @@ extension Checker {
         let lower = name.lowercased()
         if lower != name, FunctionTable.entry(named: lower) != nil { return "functions are lower case: \(lower)(…)" }
         if let hint = ForeignWords.functions[lower] { return hint }
-        return Suggestion.hint(for: name, among: FunctionTable.all.map(\.name))
+        return Suggestion.hint(for: name, among: FunctionTable.all.map(\.name)) ?? "`sluice rules functions` lists all"
     }
 }

@@ -9,8 +9,8 @@ struct Checker {
     /// What the fields write below names that are columns: in WHERE nothing else is left of these columns.
     private var written: [String: [[String]]] = [:]
     private var isInWhere = false
-    /// `payload.sensor-id` reads as a difference; by where the right side begins.
-    var dashes: [Int: String] = [:]
+    /// Where names begin that rather belong to a name with a dash.
+    var dashes: Set<Int> = []
 
     /// More columns that nobody knows are not listed.
     static let mostFindings = 100
@@ -138,11 +138,12 @@ struct Checker {
         case .reference(let reference), .rangeOf(let reference, _, _): check(reference)
         case .list(let elements): for element in elements { check(element) }
         case .call(let name, let arguments, let span):
-            checkCall(name, arguments.count, span, expression.span)
+            let isWhole = arguments.allSatisfy { if case .invalid = $0.kind { false } else { true } }
+            checkCall(name, isWhole ? arguments.count : nil, span, expression.span)
             for argument in arguments { check(argument) }
         case .negate(let operand), .plus(let operand): check(operand)
         case .arithmetic(let operation, let left, let right):
-            if operation == .subtract { noteDash(left, right) }
+            if operation == .subtract { checkDash(left, right) }
             check(left)
             check(right)
         case .choice(let operand, let branches, let otherwise):
@@ -209,13 +210,13 @@ struct Checker {
             return
         }
         guard reference.name.uppercased() != "DISTINCT", diagnostics.count < Self.mostFindings else { return }
-        report(unknown: reference)
+        if !dashes.contains(reference.nameSpan.lowerBound) { report(unknown: reference) }
     }
 
-    private mutating func checkCall(_ fullName: String, _ count: Int, _ nameSpan: Range<Int>, _ span: Range<Int>) {
+    private mutating func checkCall(_ fullName: String, _ count: Int?, _ nameSpan: Range<Int>, _ span: Range<Int>) {
         let name = Self.functionName(fullName)
         if name == "div" || name == "mod" {
-            if count != 2 {
+            if let count, count != 2 {
                 diagnostics.append(Diagnostic(.wrongArity, span, "\(name)() takes 2 arguments, not \(count)"))
             }
             return
@@ -227,7 +228,7 @@ struct Checker {
                 ))
             return
         }
-        guard !entry.takes(count) else { return }
+        guard let count, !entry.takes(count) else { return }
         let parameters = entry.parameters.map { $0.isRest ? "\($0.name)…" : $0.isOptional ? "[\($0.name)]" : $0.name }
         diagnostics.append(
             Diagnostic(

@@ -64,9 +64,12 @@ package final class CompiledRule: @unchecked Sendable {
 
     /// The text's problems, and what is certainly wrong with the parts that could be read.
     private static func together(_ problems: [Diagnostic], _ checked: [Diagnostic]) -> [Diagnostic] {
+        func isApart(_ one: Diagnostic) -> Bool {
+            !problems.contains { $0.span.overlaps(one.span) || $0.span.lowerBound == one.span.lowerBound }
+        }
         let certain = checked.filter { one in
-            one.severity == .error && one.code != .literalCondition
-                && !problems.contains { $0.span.overlaps(one.span) || $0.span.lowerBound == one.span.lowerBound }
+            one.severity == .error && one.code != .literalCondition && (one.code == .unknownEvent || isApart(one))
+                || one.code == .aliasLikeColumn
         }
         return (problems + certain).sorted { $0.span.lowerBound < $1.span.lowerBound }
     }

@@ -162,6 +162,10 @@ extension Diagnostic.Code {
             Reference(
                 "Index 0", "Arrays begin at 1, and reading [0] gives undefined.", "Write [1] for the first element.",
                 example: "index-zero")
+        case .dashInName:
+            Reference(
+                "Dash in a name", "A dash between two names without white space reads as a difference.",
+                "Quote the name that has a dash; put spaces around a minus that is meant.", example: "dash-name")
         case .eventLikeTopic:
             Reference(
                 "Topic that looks like an event",

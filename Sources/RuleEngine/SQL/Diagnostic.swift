@@ -42,6 +42,7 @@ package struct Diagnostic: Sendable, Equatable {
         case wildcardEquality = "SQL210"
         case indexZero = "SQL211"
         case eventLikeTopic = "SQL212"
+        case dashInName = "SQL213"
     }
 
     package let code: Code

@@ -28,7 +28,7 @@ extension Lexer {
     mutating func scanForeign() -> Bool {
         let start = position
         if text[start] >= 0x80 { return scanTypographic() }
-        if scanComment() || scanBraces() || scanBackticks() || scanBars() || scanCast() || scanUnderscore() {
+        if scanPathRoot() || scanComment() || scanBraces() || scanBackticks() || scanBars() || scanCast() || scanUnderscore() {
             return true
         }
         for foreign in Self.operators where starts(with: foreign.text) {
@@ -55,6 +55,14 @@ extension Lexer {
             start..<position, "`\(name)` is no operator of rule SQL",
             hint: isCondition ? "conditions are joined with OR" : "text is joined with `+` or concat(a, b)")
         append(isCondition ? .keyword(.or) : .symbol(.plus), from: start)
+        return true
+    }
+
+    /// `$.payload.temp`.
+    private mutating func scanPathRoot() -> Bool {
+        guard starts(with: "$.") else { return false }
+        position += 2
+        reportForeign(position - 2..<position, "a path has no `$`", hint: "it begins with the column: payload.temp")
         return true
     }
 

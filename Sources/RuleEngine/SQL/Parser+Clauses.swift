@@ -43,7 +43,8 @@ extension Parser {
             advance()
             return parseForeach()
         }
-        expected(["SELECT", "FOREACH"])
+        let word: String? = if case .name(let name, false) = current.kind { name.uppercased() } else { nil }
+        expected(["SELECT", "FOREACH"], hint: word.flatMap { ForeignWords.statements[$0] })
         if let select = tokens[index...].firstIndex(where: {
             $0.kind == .keyword(.select) || $0.kind == .keyword(.from)
         }),
@@ -134,6 +135,7 @@ extension Parser {
 
     private var missingFieldHint: String? {
         switch previous {
+        case _ where current.kind == .symbol(.comma): "leave this comma out"
         case .symbol(.comma)?: "leave the comma before it out"
         case .keyword(.select)?: "SELECT * takes all columns"
         default: nil
@@ -237,6 +239,7 @@ extension Parser {
         switch current.kind {
         case .symbol(.openParenthesis):
             expected(["a topic in quotes"], hint: "there are no subqueries; a rule can republish to another one")
+            toldSubquery = true
         case _ where previous == .symbol(.comma):
             expected(["a topic in quotes"], hint: "leave the comma before it out")
         default: expected(["a topic in quotes"], hint: "FROM \"t/#\"")
@@ -271,7 +274,8 @@ extension Parser {
         } else if isJoined {
             expected([",", "WHERE", "the end"], hint: "conditions stand behind WHERE")
         } else {
-            expected([",", "WHERE", "the end"], hint: hintForWord)
+            let isName = if case .name(_, false) = current.kind { true } else { false }
+            expected([",", "WHERE", "the end"], hint: isName ? "topics have no other names" : nil)
         }
         skip { $0.isAtClause || $0.current.kind == .symbol(.comma) || $0.isAtForeignClause }
         if isAtForeignClause { _ = reportForeignClause() }
@@ -282,13 +286,13 @@ extension Parser {
     /// The clause of that keyword, if it is there.
     mutating func parseCondition(_ keyword: Keyword) -> Expression? {
         guard takeKeyword(keyword) else { return nil }
-        var condition = attemptCondition()
+        if keyword == .where { hasWhere = true }
+        let condition = attemptCondition()
         while !isAtClause {
             let before = index
             resumeCondition(keyword)
             if index == before { advance() }
         }
-        if condition == nil, !isAtEnd { condition = nil }
         return condition
     }
 
@@ -337,6 +341,7 @@ extension Parser {
         while !isAtEnd {
             let before = index
             switch current.kind {
+            case .keyword(.where) where !hasWhere: condition = parseCondition(.where)
             case .keyword(.where):
                 report(.clauseOrder, "WHERE stands here a second time", hint: "conditions are joined with AND")
                 _ = parseCondition(.where)
@@ -347,6 +352,7 @@ extension Parser {
                 advance()
                 topics += parseTopics()
             case .keyword(.select), .keyword(.foreach):
+                if toldSubquery { return }
                 report(
                     .clauseOrder, "\(current.kind.description) begins a second statement",
                     hint: "write one rule for each statement")

@@ -167,7 +167,9 @@ extension Parser {
             advance()
             if word == .if || word == .elsif, current.kind == .symbol(.openParenthesis) { _ = try parseArguments() }
             return make(.invalid, from: start, .plain)
-        case .select: try fail(expected: ["an expression"], hint: "there are no subqueries")
+        case .select:
+            toldSubquery = true
+            try fail(expected: ["an expression"], hint: "there are no subqueries")
         case .as where previous == .symbol(.comma) || previous == .keyword(.select):
             try fail(expected: ["an expression"], hint: "AS stands between a value and its name")
         case .end, .when, .then, .else:
@@ -181,6 +183,7 @@ extension Parser {
         switch (previous, current.kind) {
         case (.symbol(.comma)?, .symbol(.closeParenthesis)), (.symbol(.comma)?, .symbol(.comma)):
             "leave the comma before it out"
+        case (.symbol(.openParenthesis)?, .symbol(.comma)): "leave this comma out"
         case (.symbol(.openParenthesis)?, .symbol(.times)):
             "a rule looks at one message at a time; there is no COUNT(*)"
         case (_, .symbol(.dot)) where isDigit(following): "a number with a point has digits on both sides: 0.5"
@@ -204,7 +207,7 @@ extension Parser {
     /// A bracket that a clause, AS or the end leaves open is told, and counts as closed there.
     private mutating func unclosed(_ open: Token, expected what: [String]) throws {
         if current.kind == .invalid || hasGivenUp { throw Recover() }
-        guard isAtClause || isAt(.as) || isAtBranchEnd else { try fail(expected: what) }
+        guard isAtClause || isAt(.as) || isAtBranchEnd || isAtForeignClause else { try fail(expected: what) }
         let closing = open.kind == .symbol(.openBracket) ? "]" : ")"
         diagnostics.append(
             Diagnostic(
@@ -307,7 +310,9 @@ extension Parser {
         while takeWhen() {
             let when = try parseExpression()
             if when.form == .choice { misplaced(when, "CASE cannot be a condition") }
-            if !isAt(.then), !repairKeyword([.then]) { try fail(expected: ["THEN"]) }
+            if !isAt(.then), !repairKeyword([.then]) {
+                try fail(expected: ["THEN"], hint: "CASE WHEN condition THEN value … END")
+            }
             advance()
             branches.append(Expression.Branch(when: when, then: try parseBranchValue()))
         }

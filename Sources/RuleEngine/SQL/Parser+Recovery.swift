@@ -4,10 +4,18 @@ extension Parser {
     mutating func expected(_ what: [String], hint: String? = nil) {
         guard current.kind != .invalid, !hasGivenUp else { return }
         let list = what.map { $0.count <= 2 && $0 != "AS" && $0 != "OR" && $0 != "DO" ? "`\($0)`" : $0 }
-        let text = list.count > 1 ? list.dropLast().joined(separator: ", ") + " or " + list[list.count - 1] : list[0]
         let span = isAtEnd ? previousEnd..<previousEnd + 1 : current.span
-        let message = "expected \(text), found \(current.kind.description)"
+        let message = "expected \(Self.alternatives(list)), found \(current.kind.description)"
+        if case .name(let name, false) = current.kind, let use = ForeignWords.operators[name.uppercased()] {
+            return report(.foreignSyntax, "`\(name)` is no operator of rule SQL", hint: use)
+        }
         diagnostics.append(Diagnostic(.unexpectedToken, span, message, hint: hint ?? hintForWord))
+    }
+
+    /// `a, b or c`.
+    private static func alternatives(_ list: [String]) -> String {
+        guard let last = list.last, list.count > 1 else { return list.joined() }
+        return list.dropLast().joined(separator: ", ") + " or " + last
     }
 
     mutating func fail(expected what: [String], hint: String? = nil) throws -> Never {
@@ -45,7 +53,7 @@ extension Parser {
 
     static func misspelt(_ name: String, _ span: Range<Int>, _ meant: Keyword, expecting: [String]) -> Diagnostic {
         Diagnostic(
-            .unexpectedToken, span, "expected \(expecting.joined(separator: " or ")), found name `\(name)`",
+            .unexpectedToken, span, "expected \(alternatives(expecting)), found name `\(name)`",
             hint: "did you mean \(meant.rawValue.uppercased())?")
     }
 
@@ -197,7 +205,11 @@ enum ForeignWords {
         "DIV": "`div` is written in lower case", "MOD": "`mod` is written in lower case",
         "CONTAINS": "use contains(x, array), or regex_match(text, pattern)",
         "MATCHES": "use regex_match(text, pattern)",
-        "DISTINCT": "there is no DISTINCT", "INSERT": "a rule selects; its actions say where the rows go",
+    ]
+
+    /// Statements of other dialects.
+    static let statements: [String: String] = [
+        "INSERT": "a rule selects; its actions say where the rows go",
         "UPDATE": "a rule selects; its actions say where the rows go",
         "DELETE": "a rule selects; its actions say where the rows go",
         "CREATE": "a rule is only the SELECT; its name stands in the rule file",

@@ -25,6 +25,10 @@ extension Parser {
         }
         let open = current
         guard takeSymbol(.openBracket) else { return nil }
+        if isAt(.as) || isAtClause {
+            reportUnclosed(open)
+            return .index(1, isFromEnd: false)
+        }
         let start = index
         var step: Reference.Step?
         do {
@@ -36,13 +40,16 @@ extension Parser {
         }
         skipInBrackets(from: start)
         if !takeSymbol(.closeBracket) {
-            if current.kind != .symbol(.comma), !isAtClause { throw Recover() }
-            if step == nil { throw Recover() }
+            guard step != nil, current.kind == .symbol(.comma) || isAtClause else { throw Recover() }
             diagnostics.removeAll { $0.code == .unexpectedToken && $0.span.lowerBound >= open.span.upperBound }
-            diagnostics.append(
-                Diagnostic(.unclosedBracket, open.span, "this `[` is not closed", hint: "write `]` behind the index"))
+            reportUnclosed(open)
         }
         return step ?? .index(1, isFromEnd: false)
+    }
+
+    private mutating func reportUnclosed(_ open: Token) {
+        diagnostics.append(
+            Diagnostic(.unclosedBracket, open.span, "this `[` is not closed", hint: "write `]` behind the index"))
     }
 
     /// Leaves the key's token current.

@@ -23,6 +23,8 @@ struct Parser {
     var diagnostics: [Diagnostic]
     /// A bound was hit: what follows is not worth telling.
     var hasGivenUp = false
+    var hasWhere = false
+    var toldSubquery = false
 
     /// Thrown to the nearest point of recovery after the problem has been recorded.
     struct Recover: Error {}
