@@ -75,7 +75,7 @@ struct RuleLintTests {
         #expect(
             problems(loaded) == [
                 "r1.yaml:3:43: warning TPL004: ${c} is text and stands outside of quotes, so this is not JSON; it begins like JSON; write \"${c}\" in quotes",
-                "r1.yaml:12:64: warning TPL004: ${c} is text and stands outside of quotes, so this is not JSON; it begins like JSON; write \"${c}\" in quotes",
+                "r1.yaml:12:65: warning TPL004: ${c} is text and stands outside of quotes, so this is not JSON; it begins like JSON; write \"${c}\" in quotes",
                 "r1.yaml:14:41: warning TPL004: this is not JSON, whatever the values are; its Content-Type is application/json; look at commas, quotes and brackets; on trial it came to temp 1",
             ])
     }
@@ -104,7 +104,7 @@ struct RuleLintTests {
             "r: {sql: 'SELECT * FROM \"t/#\"', actions: [{republish: {topic: \"t/${clientid}/out\"}}]}")
         #expect(
             warnings == [
-                "r1.yaml:2:62: warning REF004: the rule takes what it republishes: \"t/${clientid}/out\" can match its own FROM \"t/#\"; publish to a topic outside of \"t/#\", or leave it out with WHERE; the rule does not republish its own messages again, other actions run"
+                "r1.yaml:2:65: warning REF004: the rule takes what it republishes: \"t/${clientid}/out\" can match its own FROM \"t/#\"; publish to a topic outside of \"t/#\", or leave it out with WHERE; the rule does not republish its own messages again, other actions run"
             ])
     }
 
@@ -116,7 +116,7 @@ struct RuleLintTests {
             "d: {sql: 'SELECT * FROM \"c/#\"', actions: [{republish: {topic: d}}]}")
         #expect(
             warnings == [
-                "r1.yaml:2:62: warning REF004: republished messages go in a circle: a → b → c → a; publish to a topic outside of \"b/+\", or leave it out with WHERE; it goes on at r1.yaml:3:62, r1.yaml:4:62, and max_hops ends it"
+                "r1.yaml:2:65: warning REF004: republished messages go in a circle: a → b → c → a; publish to a topic outside of \"b/+\", or leave it out with WHERE; it goes on at r1.yaml:3:65, r1.yaml:4:65, and max_hops ends it"
             ])
     }
 

@@ -28,7 +28,9 @@ extension Lexer {
     mutating func scanForeign() -> Bool {
         let start = position
         if text[start] >= 0x80 { return scanTypographic() }
-        if scanPathRoot() || scanComment() || scanBraces() || scanBackticks() || scanBars() || scanCast() || scanUnderscore() {
+        if scanPathRoot() || scanComment() || scanBraces() || scanBackticks() || scanBars() || scanCast()
+            || scanUnderscore()
+        {
             return true
         }
         for foreign in Self.operators where starts(with: foreign.text) {

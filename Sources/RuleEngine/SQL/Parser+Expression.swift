@@ -82,7 +82,8 @@ extension Parser {
             requirePlain(left, in: "IN")
             if negated { advance() }
             advance()
-            return make(.isIn(left, try parseInList(), negated: negated), from: start, .condition)
+            let list = try parseInList()
+            return make(.isIn(left, list, negated: negated), from: start, .condition)
         case .comparison(let operation):
             if left.form == .comparison {
                 misplaced(left, "comparisons cannot be chained", hint: "join them with AND")
@@ -133,7 +134,8 @@ extension Parser {
         case .keyword(let word) where (word == .div || word == .mod) && following.kind == .symbol(.openParenthesis):
             let nameSpan = current.span
             advance()
-            return make(.call(word.rawValue, try parseArguments(), nameSpan: nameSpan), from: start, .plain)
+            let arguments = try parseArguments()
+            return make(.call(word.rawValue, arguments, nameSpan: nameSpan), from: start, .plain)
         case .string(let bytes):
             advance()
             return make(.literal(.string(bytes)), from: start, .plain)
@@ -317,8 +319,8 @@ extension Parser {
             branches.append(Expression.Branch(when: when, then: try parseBranchValue()))
         }
         guard !branches.isEmpty else { try fail(expected: ["WHEN"]) }
-        return make(
-            .choice(operand: operand, branches: branches, otherwise: try parseChoiceEnd(start)), from: start, .choice)
+        let otherwise = try parseChoiceEnd(start)
+        return make(.choice(operand: operand, branches: branches, otherwise: otherwise), from: start, .choice)
     }
 
     private mutating func takeWhen() -> Bool {
@@ -365,7 +367,8 @@ extension Parser {
         case .symbol(.openParenthesis):
             let keys = reference.steps.map { if case .key(let key) = $0 { key } else { "[]" } }
             let name = ([reference.name] + keys).joined(separator: ".")
-            return make(.call(name, try parseArguments(), nameSpan: reference.span), from: start, .plain)
+            let arguments = try parseArguments()
+            return make(.call(name, arguments, nameSpan: reference.span), from: start, .plain)
         case .range(let first, let last):
             advance()
             return make(.rangeOf(reference, first, last), from: start, .plain)
