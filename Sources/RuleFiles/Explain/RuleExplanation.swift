@@ -1,4 +1,5 @@
 import ConfigSchema
+import ConfigSchema
 package import RuleEngine
 
 /// A rule's compiled form: what `sluice rules explain` shows.
@@ -29,10 +30,45 @@ package struct RuleExplanation: Sendable, Encodable {
     /// What it keeps from one event to the next.
     package let state: [String]
     package let actions: [Action]
-    package var cost: RuleCost?
+    package private(set) var cost: RuleCost?
+    /// Why there is no cost.
+    package private(set) var notMeasured: String?
 
-    /// Of a statement that no rule file holds.
-    package init(_ rule: CompiledRule) {
+    /// A rule, measured on the sample, else on the first input of its inline tests that it listens to.
+    package static func of(
+        _ rule: RuleDefinition, _ loaded: LoadedRules, sample: RuleSample? = nil
+    ) -> RuleExplanation {
+        var explanation = RuleExplanation(rule, in: loaded.definition)
+        let sample = sample ?? RuleSample.ofTests(rule, defaults: loaded.testDefaults)
+        explanation.measure(rule.compiled, sample, rule.undefinedAs)
+        return explanation
+    }
+
+    /// A statement that no rule file holds.
+    ///
+    /// - Returns: nil when it has errors; the findings as a person reads them.
+    package static func of(sql: String, sample: RuleSample?) -> (explanation: RuleExplanation?, findings: String) {
+        let (rule, diagnostics) = CompiledRule.compile(sql: sql, id: "sql")
+        let findings = diagnostics.map { $0.rendered(in: sql) }.joined()
+        guard let rule else { return (nil, findings) }
+        var explanation = RuleExplanation(rule)
+        explanation.measure(rule, sample, .text)
+        return (explanation, findings)
+    }
+
+    private mutating func measure(_ rule: CompiledRule, _ sample: RuleSample?, _ undefinedAs: JSON.UndefinedEncoding) {
+        guard let sample else {
+            notMeasured = "there is no sample; give --payload, --topic or --sample"
+            return
+        }
+        do {
+            cost = try RuleCost.measure(rule, sample, undefinedAs: undefinedAs)
+        } catch {
+            notMeasured = error.explanation
+        }
+    }
+
+    private init(_ rule: CompiledRule) {
         id = rule.id
         definedAt = nil
         sql = rule.sql
@@ -168,6 +204,7 @@ extension RuleExplanation {
                 text += "       \(template.name): \(template.placeholders.joined(separator: " "))\n"
             }
         }
+        if let notMeasured { text += "  cost: not measured, \(notMeasured)\n" }
         return text + (cost?.text ?? "")
     }
 }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import ConfigSchema
 import Foundation
-import RuleEngine
 import RuleFiles
 
 extension Rules {
@@ -31,33 +30,22 @@ extension Rules {
         }
 
         func run() throws {
-            let given = try givenSample()
-            var explanation: RuleExplanation
-            if let sql {
-                let rule = try compile(sql)
-                explanation = RuleExplanation(rule)
-                explanation.cost = try given.map { try measure(rule, $0, .text) }
-            } else {
+            let explanation = try explanation(givenSample())
+            print(json ? try encode(explanation) : explanation.text, terminator: json ? "\n" : "")
+        }
+
+        private func explanation(_ sample: RuleSample?) throws -> RuleExplanation {
+            guard let sql else {
                 let (rule, loaded) = try find(id ?? "")
-                explanation = RuleExplanation(rule, in: loaded.definition)
-                let sample = given ?? RuleSample.ofTests(rule, defaults: loaded.testDefaults)
-                explanation.cost = try sample.map { try measure(rule.compiled, $0, rule.undefinedAs) }
+                return RuleExplanation.of(rule, loaded, sample: sample)
             }
-            if json { return print(try encode(explanation)) }
-            print(explanation.text, terminator: "")
-            if explanation.cost == nil {
-                print("  cost: not measured, there is no sample; give --payload, --topic or --sample")
-            }
+            let (explanation, findings) = RuleExplanation.of(sql: sql, sample: sample)
+            if !findings.isEmpty { Problems.print(line: findings) }
+            guard let explanation else { throw ExitCode(1) }
+            return explanation
         }
 
         // MARK: the rule
-
-        private func compile(_ sql: String) throws -> CompiledRule {
-            let (rule, diagnostics) = CompiledRule.compile(sql: sql, id: "sql")
-            for diagnostic in diagnostics { Problems.print(line: diagnostic.rendered(in: sql)) }
-            guard let rule else { throw ExitCode(1) }
-            return rule
-        }
 
         private func find(_ id: String) throws -> (RuleDefinition, LoadedRules) {
             let (sources, problems) = RuleFileFinder.sources(from)
@@ -99,16 +87,6 @@ extension Rules {
             Problems.print(problems)
             guard let sample else { throw ExitCode(1) }
             return sample
-        }
-
-        private func measure(
-            _ rule: CompiledRule, _ sample: RuleSample, _ undefinedAs: JSON.UndefinedEncoding
-        ) throws -> RuleCost {
-            do {
-                return try RuleCost.measure(rule, sample, undefinedAs: undefinedAs)
-            } catch {
-                throw Failure("the sample cannot be measured: \(error.explanation)")
-            }
         }
     }
 }
