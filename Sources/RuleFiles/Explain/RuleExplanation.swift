@@ -1,5 +1,4 @@
 import ConfigSchema
-import ConfigSchema
 package import RuleEngine
 
 /// A rule's compiled form: what `sluice rules explain` shows.
