@@ -55,7 +55,7 @@ let package = Package(
             dependencies: ["RuleEngine", "ConfigSchema", "Buffers", "CCurl", "CLinux", collections, log],
             swiftSettings: settings),
         .target(
-            name: "RuleFiles", dependencies: ["ConfigSchema", "RuleEngine", "Sinks", "Topics", "Buffers"],
+            name: "RuleFiles", dependencies: ["ConfigSchema", "RuleEngine", "Sinks", "Topics", "Buffers", "CZlib"],
             swiftSettings: settings),
         .target(
             name: "Broker",

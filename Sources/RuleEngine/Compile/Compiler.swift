@@ -20,6 +20,10 @@ struct Compiler {
     /// What happens in which order, for people.
     var order: [String] = []
     let sql: String
+    /// What counts the branches that are taken; nil but for tests of rules.
+    var coverage: RuleCoverage?
+    /// Whether WHERE or INCASE is being compiled.
+    var isInClause = false
 
     init(sql: String, ruleID: String) throws(EvaluationError) {
         self.sql = sql
@@ -31,9 +35,9 @@ struct Compiler {
     mutating func compile(_ statement: Statement) throws(EvaluationError) -> RuleProgram {
         switch statement.body {
         case .select(let fields):
-            return try compileSelect(fields, where: statement.condition).program
+            return watched(try compileSelect(fields, where: statement.condition).program)
         case .foreach(let fields, let each, let inCase):
-            return try compileForeach(fields, each, inCase, where: statement.condition).program
+            return watched(try compileForeach(fields, each, inCase, where: statement.condition).program)
         }
     }
 
@@ -45,7 +49,7 @@ struct Compiler {
         var list = try compileFields(fields, Scope())
         uses = Uses()
         let test: Test? =
-            if let condition { try compileTest(condition, list.scope.overlaid(), inCase: false) } else { nil }
+            if let condition { try compileClause(.condition, condition, list.scope.overlaid()) } else { nil }
         list.deferWhatCanWait(untilAfter: test == nil ? nil : uses.slots)
         note(list, condition)
         return SelectProgram(
@@ -74,14 +78,14 @@ struct Compiler {
         }
         for step in list.steps { order.append(step.text) }
         var scope = list.scope.overlaid()
-        let test: Test? = if let condition { try compileTest(condition, scope, inCase: false) } else { nil }
+        let test: Test? = if let condition { try compileClause(.condition, condition, scope) } else { nil }
         if let condition { order.append("WHERE " + text(condition.span)) }
         // The element hides the collection of the same name, or whatever is called `item`.
         let alias = fields[fields.count - 1].alias
         let element = newSlot()
         scope.overlay[alias?.name ?? "item"] = element
         order.append("for each element as `\(alias?.name ?? "item")`")
-        let keep: Test? = if let inCase { try compileTest(inCase, scope, inCase: false) } else { nil }
+        let keep: Test? = if let inCase { try compileClause(.inCase, inCase, scope) } else { nil }
         if let inCase { order.append("INCASE " + text(inCase.span)) }
         var rowScope = Scope(overlay: scope.overlay)
         let row: FieldList

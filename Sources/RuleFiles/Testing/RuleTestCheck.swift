@@ -117,7 +117,7 @@ struct RuleTestCheck {
         }
     }
 
-    private static func decoded(_ bytes: [UInt8]) -> StoredValue? {
+    static func decoded(_ bytes: [UInt8]) -> StoredValue? {
         bytes.withUnsafeBytes { bytes in
             (try? JSON.decode(bytes, in: Arena())).map { StoredValue($0) }
         }
@@ -134,7 +134,7 @@ struct RuleTestCheck {
 
     private static func text(_ text: String) -> StoredValue { .string(Array(text.utf8)) }
 
-    private static func value(_ request: RuleTrialResult.Request) -> StoredValue {
+    static func value(_ request: RuleTrialResult.Request) -> StoredValue {
         object([
             ("action", text(request.action)), ("method", text(request.method)), ("url", text(request.url)),
             ("headers", object(request.headers.map { ($0.name, text($0.value)) })),
@@ -142,7 +142,7 @@ struct RuleTestCheck {
         ])
     }
 
-    private static func value(_ message: RuleTrialResult.Message) -> StoredValue {
+    static func value(_ message: RuleTrialResult.Message) -> StoredValue {
         let properties = message.userProperties.map {
             (String(decoding: $0.name, as: UTF8.self), StoredValue.string($0.value))
         }
@@ -152,7 +152,7 @@ struct RuleTestCheck {
         ])
     }
 
-    private static func value(_ line: RuleTrialResult.Line) -> StoredValue {
+    static func value(_ line: RuleTrialResult.Line) -> StoredValue {
         object([("action", text(line.action)), ("text", .string(line.text)), ("json", .string(line.text))])
     }
 }
