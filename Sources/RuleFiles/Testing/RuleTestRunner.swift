@@ -55,7 +55,7 @@ package struct RuleTestRunner {
     /// A test that ran, with what it saw.
     struct Trial {
         let result: RuleTestResult
-        /// The test as written, and the how manieth of its rule it is.
+        /// The test as written, and its number among the rule's.
         let node: YAMLNode
         let number: Int
         /// Nil when the test or its rule cannot be read.
@@ -80,7 +80,7 @@ package struct RuleTestRunner {
             let tests = (object.node["tests"]?.items ?? []).enumerated().map { index, node in
                 (node: node, number: index + 1, name: node["name"]?.text ?? "\(index + 1)")
             }.filter { test in filter.map { object.name.contains($0) || test.name.contains($0) } ?? true }
-            if tests.isEmpty, filter != nil, !object.name.contains(filter ?? "") { continue }
+            guard !tests.isEmpty || filter.map({ object.name.contains($0) }) ?? true else { continue }
             for test in tests {
                 let start = ContinuousClock.now
                 let (failures, expect, seen) =

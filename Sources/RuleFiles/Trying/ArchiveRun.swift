@@ -32,6 +32,7 @@ package struct ArchiveRun {
     private let tried: TriedRule
     private let reader: LineReader
     private let context: EvaluationContext
+    private let now: Int64
     private let event = ArchivedEvent()
     private let rows = RowList()
     private let output = OutputBuffer(capacity: 128 * 1024)
@@ -47,8 +48,6 @@ package struct ArchiveRun {
         context = tried.makeContext(nowNanoseconds)
         now = nowNanoseconds
     }
-
-    private let now: Int64
 
     /// Reads to the end.
     ///

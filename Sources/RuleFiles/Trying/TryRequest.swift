@@ -94,7 +94,11 @@ package struct TryRequest: Sendable {
                     + (hint ?? "; it has \(event.columns.joined(separator: ", "))"))
         }
         let value = Array(setting[setting.index(after: equals)...].utf8)
-        return (column, column == "payload" ? .string(value) : json(value) ?? .string(value))
+        switch column {
+        case "payload": return (column, .string(value))
+        case "reason": return (column, .atom(value))
+        default: return (column, json(value) ?? .string(value))
+        }
     }
 
     private static func json(_ bytes: [UInt8]) -> StoredValue? {

@@ -92,7 +92,8 @@ extension Rules {
                 for change in file.changes { print(change) }
             }
             let count = update.files.reduce(0) { $0 + $1.changes.count }
-            print("\(count) \(count == 1 ? "value" : "values") changed in \(update.files.count) files")
+            let files = update.files.count
+            print("\(count) \(count == 1 ? "change" : "changes") in \(files) \(files == 1 ? "file" : "files")")
             if !update.refusals.isEmpty { throw ExitCode(1) }
         }
     }
