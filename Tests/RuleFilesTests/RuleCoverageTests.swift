@@ -19,14 +19,16 @@ struct RuleCoverageTests {
             branches(sql, "{a: 5}", "{a: 6}", "{a: 1}")
                 == ["2:3 evaluated  3", "6:13 WHERE true \(text) 2", "6:13 WHERE false \(text) 1"])
         #expect(
-            branches(sql, "'no JSON'") == ["2:3 evaluated  1", "6:13 WHERE true \(text) 0", "6:13 WHERE false \(text) 0"])
+            branches(sql, "'no JSON'") == [
+                "2:3 evaluated  1", "6:13 WHERE true \(text) 0", "6:13 WHERE false \(text) 0",
+            ])
     }
 
     @Test func `a searched CASE counts the branch that is taken, ELSE too`() {
         let sql = "SELECT CASE WHEN payload.a > 5 THEN 'x' WHEN payload.a > 2 THEN 'y' ELSE 'z' END AS c FROM \"t\""
         #expect(
             branches(sql, "{a: 6}", "{a: 1}", "{a: 0}").dropFirst() == [
-                "4:24 WHEN payload.a > 5 1", "4:52 WHEN payload.a > 2 0", "4:79 ELSE 'z' 2",
+                "4:24 WHEN payload.a > 5 1", "4:52 WHEN payload.a > 2 0", "4:80 ELSE 'z' 2",
             ])
     }
 
@@ -46,17 +48,17 @@ struct RuleCoverageTests {
             """
         #expect(
             branches(sql, "{l: [1, 2, 9]}").dropFirst() == [
-                "4:42 WHEN e > 5 1", "4:56 ELSE 0 1", "5:14 INCASE true e > 1 2", "5:14 INCASE false e > 1 1",
+                "4:43 WHEN e > 5 1", "4:61 ELSE 0 1", "5:14 INCASE true e > 1 2", "5:14 INCASE false e > 1 1",
             ])
         let select = "SELECT CASE WHEN payload.a > 5 THEN 1 ELSE 0 END AS c FROM \"t\" WHERE payload.a = 9"
         #expect(
             branches(select, "{a: 6}", "{a: 9}", "{a: 1}").dropFirst().prefix(2) == [
-                "4:24 WHEN payload.a > 5 1", "4:49 ELSE 0 0",
+                "4:24 WHEN payload.a > 5 1", "4:50 ELSE 0 0",
             ])
     }
 
     @Test func `a CASE inside WHERE counts for each event`() {
-        let sql = "SELECT 1 AS x FROM \"t\" WHERE CASE WHEN payload.a > 5 THEN false ELSE false END"
+        let sql = "SELECT 1 AS x FROM \"t\" WHERE abs(CASE WHEN payload.a > 5 THEN 1 ELSE 0 END) = 2"
         #expect(branches(sql, "{a: 6}").contains { $0.hasSuffix("WHEN payload.a > 5 1") })
     }
 

@@ -25,22 +25,19 @@ struct RuleTestReportTests {
 
     @Test func `text shows each test, the picture of a failure, and the count`() {
         #expect(
-            report(coverage: true).rendered(as: .text) == """
-                ok      r: good <1> #tag \\ & "q"
+            report(coverage: true).rendered(as: .text) == #"""
+                ok      r: good <1> #tag \ & "q"
                 FAILED  r: bad
                 line
-                r1.yaml:6:80: error TEST002: output.a is 5, expected "x\\u0001]]>"
-                    6 |       - {name: "bad\\nline", input: {topic: t, payload: {a: 5}}, expect: {output: {a: "x\\u0001]]>"}}}
-                      |                                                                                    ^~~~~~~~~~~~
-
-                """.replacing("6:80", with: "6:84")
-                + """
+                r1.yaml:6:86: error TEST002: output.a is 5, expected "x\u0001]]>"
+                    6 |       - {name: "bad\nline", input: {topic: t, payload: {a: 5}}, expect: {output: {a: "x\u0001]]>"}}}
+                      |                                                                                      ^~~~~~~~~~~~
                 coverage: 2 of 3 branches (66 %)
                   r: 2 of 3, 2 tests
-                    r1.yaml:3:45: WHERE was never false: payload.a > 2
+                    r1.yaml:3:47: WHERE was never false: payload.a > 2
                 1 passed, 1 failed
 
-                """)
+                """#)
     }
 
     @Test func `TAP escapes descriptions, keeps them on a line, and tells failures in YAML`() {
@@ -73,7 +70,10 @@ struct RuleTestReportTests {
     }
 
     @Test(arguments: [
-        (#"{"a":[1,{}],"b":"x{,:\"","c":[]}"#, "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": \"x{,:\\\"\",\n  \"c\": []\n}"),
+        (
+            #"{"a":[1,{}],"b":"x{,:\"","c":[]}"#,
+            "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": \"x{,:\\\"\",\n  \"c\": []\n}"
+        ),
         ("5", "5"), (#""\\""#, #""\\""#),
     ])
     func `JSON is indented without touching texts`(compact: String, pretty: String) {

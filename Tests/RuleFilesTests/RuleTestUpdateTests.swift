@@ -3,7 +3,6 @@ import RuleFiles
 import Testing
 
 struct RuleTestUpdateTests {
-
     /// A rule whose row is `{"v": …}` with the JSON value given.
     private func file(_ value: String, _ expect: String, name: String = "v") -> String {
         """
@@ -37,11 +36,20 @@ struct RuleTestUpdateTests {
         ("quotes stay", "\"it''s\"", "expect: {output: {v: 'a'}}", "expect: {output: {v: 'it''s'}}"),
         ("double quotes stay", "\"b\\\"\"", "expect: {output: {v: \"a\"}}", "expect: {output: {v: \"b\\\"\"}}"),
         ("what looks like a number is quoted", "\"5\"", "expect: {output: {v: a}}", "expect: {output: {v: \"5\"}}"),
-        ("what YAML would misread is quoted", "\"a: b\"", "expect: {output: {v: a}}", "expect: {output: {v: \"a: b\"}}"),
+        (
+            "what YAML would misread is quoted", "\"a: b\"", "expect: {output: {v: a}}",
+            "expect: {output: {v: \"a: b\"}}"
+        ),
         ("null", "null", "expect: {output: {v: a}}", "expect: {output: {v: null}}"),
-        ("a value of another kind", "[1,{\"a\":true}]", "expect: {output: {v: a}}", "expect: {output: {v: [1, {a: true}]}}"),
+        (
+            "a value of another kind", "[1,{\"a\":true}]", "expect: {output: {v: a}}",
+            "expect: {output: {v: [1, {a: true}]}}"
+        ),
         ("a list becomes a value", "7", "expect: {output: {v: [1, 2]}}", "expect: {output: {v: 7}}"),
-        ("an empty value", "7", "expect:\n          output:\n            v:\n", "expect:\n          output:\n            v: 7\n"),
+        (
+            "an empty value", "7", "expect:\n          output:\n            v:\n",
+            "expect:\n          output:\n            v: 7\n"
+        ),
         (
             "a flow mapping loses and gains", "{\"a\":1,\"c\":3}", "expect: {output: {v: {b: 2,  a: 1, d: 4}}}",
             "expect: {output: {v: {a: 1, c: 3}}}"
@@ -56,7 +64,8 @@ struct RuleTestUpdateTests {
             "expect:\n          output:\n            v:\n              # about a\n              a: 1   # of a\n              c: x\n\n              # the end"
         ),
         (
-            "a block mapping is emptied", "{}", "expect:\n          output:\n            v:\n              a: 9\n              b: 2",
+            "a block mapping is emptied", "{}",
+            "expect:\n          output:\n            v:\n              a: 9\n              b: 2",
             "expect:\n          output:\n            v:\n                {}"
         ),
         (
@@ -65,11 +74,13 @@ struct RuleTestUpdateTests {
             "expect:\n          output:\n            v:\n              c: 1\n              d: 2"
         ),
         (
-            "a block list", "[1,5,7]", "expect:\n          output:\n            v:\n              - 1\n              - 2  # two",
+            "a block list", "[1,5,7]",
+            "expect:\n          output:\n            v:\n              - 1\n              - 2  # two",
             "expect:\n          output:\n            v:\n              - 1\n              - 5  # two\n              - 7"
         ),
         (
-            "a block list without indentation is emptied", "[]", "expect:\n          output:\n            v:\n            - 1\n            - 2",
+            "a block list without indentation is emptied", "[]",
+            "expect:\n          output:\n            v:\n            - 1\n            - 2",
             "expect:\n          output:\n            v:\n              []"
         ),
         (
@@ -78,18 +89,23 @@ struct RuleTestUpdateTests {
             "expect:\n          output:\n            v:\n            - b: 2"
         ),
         (
-            "a literal block stays one", "\"new\\nlines\\n\"", "expect:\n          output:\n            v: |\n              old\n\n            # c",
+            "a literal block stays one", "\"new\\nlines\\n\"",
+            "expect:\n          output:\n            v: |\n              old\n\n            # c",
             "expect:\n          output:\n            v: |\n              new\n              lines\n\n            # c"
         ),
         (
-            "a literal block that cannot hold the text", "\"no line feed\"", "expect:\n          output:\n            v: |\n              old\n",
+            "a literal block that cannot hold the text", "\"no line feed\"",
+            "expect:\n          output:\n            v: |\n              old\n",
             "expect:\n          output:\n            v: \"no line feed\"\n"
         ),
         ("matched", "1", "expect: {matched: false}", "expect: {matched: true}"),
         ("passes", "1", "expect: {passes: [false, true]}", "expect: {passes: [true]}"),
         ("a row that is expected no more", "1", "expect: {output: []}", "expect: {output: [{v: 1}]}"),
         ("a name of an error", "x", "expect: {error: memory_limit}", "expect: {error: bad_argument}"),
-        ("only what it contains", "{\"a\":1}", "expect: {output_contains: {v: {a: 2, b: 3}}}", "expect: {output_contains: {v: {a: 1}}}"),
+        (
+            "only what it contains", "{\"a\":1}", "expect: {output_contains: {v: {a: 2, b: 3}}}",
+            "expect: {output_contains: {v: {a: 1}}}"
+        ),
         ("non-ASCII in front", "\"ü\"", "expect: {output: {v: \"äöü€\"}} # ü", "expect: {output: {v: \"ü\"}} # ü"),
     ]
 
@@ -105,11 +121,18 @@ struct RuleTestUpdateTests {
     static let refused: [(name: String, value: String, expect: String, reason: String)] = [
         ("a matcher", "5", "expect: {output: {v: {$gt: 7}}}", "a matcher is yours to change"),
         ("an alias", "5", "x-a: &a {v: 4}\n        expect: {output: *a}", "an unknown key"),
-        ("a number beyond 64 bits", "123456789012345678901234567890", "expect: {output: {v: 1}}", "cannot be written here"),
+        (
+            "a number beyond 64 bits", "123456789012345678901234567890", "expect: {output: {v: 1}}",
+            "cannot be written here"
+        ),
         ("an error that is new", "x", "expect: {output: {v: 1}}", "it raised bad_argument"),
         ("an error that is gone", "1", "expect: {error: bad_argument}", "nothing raised"),
         ("a tag", "1", "expect: {output: {v: !!str 4}}", "its tag would not fit"),
-        ("a comment in what goes", "1", "expect:\n          output:\n            v:\n              a: 1 # c\n              b: 2", "a comment in it would be lost"),
+        (
+            "a comment in what goes", "1",
+            "expect:\n          output:\n            v:\n              a: 1 # c\n              b: 2",
+            "a comment in it would be lost"
+        ),
         ("no row for what is contained", "1", "expect: {requests: [{method: POST}]}", ""),
     ]
 
@@ -179,7 +202,10 @@ struct RuleTestUpdateTests {
         #expect(
             after
                 == text.replacing("{a: 4, list: [1, 4]}", with: "{a: 5, list: [1, 5]}").replacing("PUT", with: "POST")
-                .replacing("[{topic: o/4, payload: '{\"a\":4}', qos: 0}, {topic: more}]", with: "[{topic: o/5, payload: '{\"a\":5}', qos: 0}]")
+                .replacing(
+                    "[{topic: o/4, payload: '{\"a\":4}', qos: 0}, {topic: more}]",
+                    with: "[{topic: o/5, payload: '{\"a\":5}', qos: 0}]"
+                )
                 .replacing("lines: []", with: "lines: [{action: \"file:r~3\", text: l 5}]"))
         #expect(RuleTestRunner.run(sources([after])).map(\.passed) == [true])
     }
@@ -205,8 +231,11 @@ struct RuleTestUpdateTests {
     }
 
     @Test func `a filter keeps to the tests it names, and changes are told`() {
-        let text = file("1", "        expect: {output: {v: 2}}\n      - {name: y, input: {topic: t, payload: \"1\"}, expect: {matched: false}}")
+        let text = file(
+            "1",
+            "        expect: {output: {v: 2}}\n      - {name: y, input: {topic: t, payload: \"1\"}, expect: {matched: false}}"
+        )
         let update = RuleTestUpdate(sources([text]), filter: "y")
-        #expect(update.files.first?.changes == ["r1.yaml:12:77: r: y: matched: false → true"])
+        #expect(update.files.first?.changes == ["r1.yaml:12:70: r: y: matched: false → true"])
     }
 }

@@ -54,7 +54,8 @@ struct TryTests {
     }
 
     @Test func `no row says why`() throws {
-        #expect(try reason("SELECT * FROM \"t/#\"") { $0.topic = "x" } == "from: FROM takes \"t/#\", not the topic \"x\"")
+        #expect(
+            try reason("SELECT * FROM \"t/#\"") { $0.topic = "x" } == "from: FROM takes \"t/#\", not the topic \"x\"")
         #expect(try reason("SELECT * FROM \"t\" WHERE qos > 0") == "where: WHERE is false: qos > 0")
         #expect(
             try reason("FOREACH payload.a AS e INCASE e > 9 FROM \"t\"") { $0.payload = Array("{\"a\":[1]}".utf8) }
@@ -105,7 +106,8 @@ struct TryTests {
     }
 
     @Test func `the time of an evaluation is measured without changing its result`() throws {
-        let rule = try #require(TriedRule.compile("SELECT kv_store_get('k', 0) AS v, kv_store_put('k', 1) FROM \"t\"").rule)
+        let rule = try #require(
+            TriedRule.compile("SELECT kv_store_get('k', 0) AS v, kv_store_put('k', 1) FROM \"t\"").rule)
         let request = TryRequest(nowNanoseconds: 0)
         let time = try #require(try rule.nanoseconds(request))
         #expect(time > 0)

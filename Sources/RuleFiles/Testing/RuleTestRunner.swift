@@ -63,6 +63,8 @@ package struct RuleTestRunner {
         let seen: RuleTrialResult
 
         var source: SourceFile { node.source }
+        /// The same for the same test of another text.
+        var id: String { "\(result.rule)\u{0}\(number)" }
     }
 
     static func trials(

@@ -21,6 +21,7 @@ struct ExpectedValues {
     }
 
     private mutating func run(_ expect: RuleExpectation) {
+        guard isInPlace(expect.node, "expect") else { return }
         if let node = expect.error {
             guard let name = seen.errors.first?.name else {
                 return refuse(node, "nothing raised; write what is expected now")
@@ -242,8 +243,8 @@ struct ExpectedValues {
             isOrdered = isOrdered && entry.key.start >= last && entry.value.start >= entry.key.end
             last = entry.key.end
         }
-        for item in node.items ?? [] {
-            isOrdered = isOrdered && item.start >= last
+        for (index, item) in (node.items ?? []).enumerated() {
+            isOrdered = isOrdered && (index == 0 ? item.start >= last : item.start > last)
             last = item.start
         }
         if !isOrdered { refuse(node, "\(path): part of it comes from an alias") }

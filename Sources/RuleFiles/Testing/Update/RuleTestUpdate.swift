@@ -25,31 +25,54 @@ package struct RuleTestUpdate {
             refusals = unreadable.flatMap(\.result.failures)
             return
         }
-        let chosen = trials.filter { trial in
-            filter.map { trial.result.rule.contains($0) || trial.result.name.contains($0) } ?? true
+        var proposals = trials.filter { trial in
+            let isChosen = filter.map { trial.result.rule.contains($0) || trial.result.name.contains($0) } ?? true
+            return isChosen && !trial.result.passed
+        }.map { Proposal($0) }
+        for source in sources { add(source, proposals) }
+        guard !files.isEmpty else {
+            refusals += proposals.flatMap(\.refusals)
+            return
         }
-        for source in sources { add(source, chosen) }
-        check(sources, trials, nodeName)
+        let texts = sources.map { source in
+            files.first { $0.source === source }.map { SourceFile(name: source.name, bytes: $0.bytes) } ?? source
+        }
+        let passing = Set(RuleTestRunner.trials(texts, nodeName: nodeName).filter(\.result.passed).map(\.id))
+        // A change in one place may be what another test needed as well.
+        proposals.removeAll { passing.contains($0.trial.id) }
+        refusals += proposals.flatMap(\.refusals)
+        check(trials.filter { $0.result.passed && !passing.contains($0.id) }, proposals)
     }
 
-    private mutating func add(_ source: SourceFile, _ trials: [RuleTestRunner.Trial]) {
-        var edits = YAMLEdits(source)
-        var changes: [String] = []
-        for trial in trials where !trial.result.passed {
-            guard let expect = trial.expect, trial.source === source else { continue }
+    /// What is to become of one test.
+    private struct Proposal {
+        let trial: RuleTestRunner.Trial
+        let edits: YAMLEdits
+        let changes: [String]
+        let refusals: [ConfigProblem]
+
+        init(_ trial: RuleTestRunner.Trial) {
+            self.trial = trial
             let label = "\(trial.result.rule): \(trial.result.name)"
-            guard expect.node.source === source, expect.node.start >= trial.node.start else {
-                refusals.append(trial.node.problem(.failedTest, "\(label): not changed: it comes from an alias"))
-                continue
+            guard let expect = trial.expect, expect.node.source === trial.source, expect.node.start >= trial.node.start
+            else {
+                edits = YAMLEdits(trial.source)
+                changes = []
+                refusals = [trial.node.problem(.failedTest, "\(label): not changed: it comes from an alias")]
+                return
             }
-            let values = ExpectedValues(expect, trial.seen, source: source, label: label)
-            edits.add(values.edits)
-            changes += values.changes
-            refusals += values.refusals
+            let values = ExpectedValues(expect, trial.seen, source: trial.source, label: label)
+            (edits, changes, refusals) = (values.edits, values.changes, values.refusals)
         }
+    }
+
+    private mutating func add(_ source: SourceFile, _ proposals: [Proposal]) {
+        var edits = YAMLEdits(source)
+        let own = proposals.filter { $0.trial.source === source }
+        for proposal in own { edits.add(proposal.edits) }
         guard !edits.isEmpty else { return }
         do throws(YAMLEdits.Refusal) {
-            files.append(File(source: source, bytes: try edits.applied(), changes: changes))
+            files.append(File(source: source, bytes: try edits.applied(), changes: own.flatMap(\.changes)))
         } catch {
             refuse(source, error.reason)
         }
@@ -62,30 +85,17 @@ package struct RuleTestUpdate {
                 showsSource: false))
     }
 
-    /// Drops the files whose new text is not better than the old.
-    private mutating func check(_ sources: [SourceFile], _ before: [RuleTestRunner.Trial], _ nodeName: String) {
-        guard !files.isEmpty else { return }
-        let texts = sources.map { source in
-            files.first { $0.source === source }.map { SourceFile(name: source.name, bytes: $0.bytes) } ?? source
-        }
-        let after = RuleTestRunner.trials(texts, nodeName: nodeName)
-        func id(_ trial: RuleTestRunner.Trial) -> String { "\(trial.result.rule)\u{0}\(trial.number)" }
-        let passing = Set(after.filter(\.result.passed).map(id))
+    /// Drops the files whose new text is not what it should be.
+    ///
+    /// - Parameters:
+    ///   - broken: tests that passed before the changes only.
+    ///   - open: tests that do not pass with the changes.
+    private mutating func check(_ broken: [RuleTestRunner.Trial], _ open: [Proposal]) {
         for file in files {
-            let bad = before.first { trial in
-                guard !passing.contains(id(trial)) else { return false }
-                return trial.result.passed || changed(trial, file)
-            }
-            if let bad {
-                files.removeAll { $0.source === file.source }
-                refuse(file.source, "with the changes \"\(bad.result.rule): \(bad.result.name)\" would not pass")
-            }
+            let wrong = open.first { $0.trial.source === file.source && $0.refusals.isEmpty && !$0.changes.isEmpty }
+            guard let bad = (wrong.map(\.trial) ?? broken.first { $0.source === file.source })?.result else { continue }
+            files.removeAll { $0.source === file.source }
+            refuse(file.source, "with the changes \"\(bad.rule): \(bad.name)\" would not pass")
         }
-    }
-
-    /// Whether the file changes all of what differs in a test.
-    private func changed(_ trial: RuleTestRunner.Trial, _ file: File) -> Bool {
-        let label = "\(trial.result.rule): \(trial.result.name): "
-        return file.changes.contains { $0.contains(label) } && !refusals.contains { $0.message.hasPrefix(label) }
     }
 }
