@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import pty
 import re
 import subprocess
 import xml.etree.ElementTree
@@ -245,7 +246,7 @@ def test_try_from_an_archive_goes_on_after_bad_lines_and_failures(tmp_path):
     file.write_text("nonsense\n" + ARCHIVE + '{"topic":"t/1","pay')
     code, out, err = rules_try(SELECT, "--from", str(file))
     assert code == 5 and len(out.splitlines()) == 2
-    assert f"{file}:1: error: it is not JSON, at byte 0" in err and f"{file}:6: error: " in err
+    assert f"{file}:1: error: it is not JSON, at byte 1" in err and f"{file}:6: error: " in err
     assert "4 messages" in err and "2 bad lines" in err
     code, out, err = rules_try(SELECT, "--from", str(file), "--json")
     summary = json.loads(err.splitlines()[-1])
@@ -283,6 +284,36 @@ def test_try_from_a_large_file_takes_little_memory(tmp_path):
     assert process.returncode == 0
     assert (tmp_path / "out").read_bytes().count(b"\n") == 100_000
     assert usage.ru_maxrss < 100 * 1024, f"{usage.ru_maxrss} KB for a file of 94 MB"
+
+
+def test_progress_and_colours_are_for_terminals_only(files, tmp_path):
+    file = tmp_path / "a.jsonl"
+    with open(file, "w") as out:
+        for _ in range(1000):
+            out.write('{"topic":"t/1","payload":{"a":0},"text":"%s"}\n' % ("x" * 900) * 300)
+    command = [binary(), "rules", "try", SELECT, "--from", str(file)]
+    assert "\x1b" not in rules_try(*command[3:])[2]
+    assert "\x1b" not in run_sluice("rules", "test", str(files(good=GOOD))).stdout
+    assert re.search(r"\r\x1b\[K\d+ %, \d+ messages, 0 rows, \d+ messages/s", on_terminal(command))
+    test = [binary(), "rules", "test", str(files(good=GOOD))]
+    assert "\x1b[32mok\x1b[0m" in on_terminal(test)
+    assert "\x1b" not in on_terminal(test, NO_COLOR="1")
+
+
+def on_terminal(command, **extra) -> str:
+    """What a command shows on a terminal."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=end, stderr=end, env=clean_environment(**extra))
+    os.close(end)
+    shown = b""
+    try:
+        while part := os.read(terminal, 65536):
+            shown += part
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    os.close(terminal)
+    process.wait(30)
+    return shown.decode()
 
 
 # --- rules test: formats, coverage, update ---------------------------------------------------------------------
@@ -323,7 +354,7 @@ def test_test_as_tap(files):
     assert result.returncode == 1
     tests = read_tap(result.stdout)
     assert [(passed, name) for passed, name, _ in tests] == [(True, "hot: hot"), (False, 'hot: cold <&> "q" #1')]
-    assert any("it matched" in line for line in tests[1][2]) and any("line: 15" in line for line in tests[1][2])
+    assert any("it matched" in line for line in tests[1][2]) and any("line: 16" in line for line in tests[1][2])
 
 
 def test_test_as_junit(files, tmp_path):
@@ -349,7 +380,7 @@ def test_test_as_json(files):
         data = json.loads(result.stdout)
         assert (data["passed"], data["failed"], data["problems"]) == (1, 1, [])
         assert [test["passed"] for test in data["tests"]] == [True, False]
-        assert data["tests"][1]["failures"][0]["line"] == 15
+        assert data["tests"][1]["failures"][0]["line"] == 16
         assert data["coverage"]["percent"] == 66
 
 

@@ -72,10 +72,19 @@ package struct RuleTestUpdate {
         for proposal in own { edits.add(proposal.edits) }
         guard !edits.isEmpty else { return }
         do throws(YAMLEdits.Refusal) {
-            files.append(File(source: source, bytes: try edits.applied(), changes: own.flatMap(\.changes)))
+            let bytes = try edits.applied()
+            guard Self.withoutExpectations(SourceFile(name: source.name, bytes: bytes)) == Self.withoutExpectations(source)
+            else { throw YAMLEdits.Refusal(reason: "the changes would touch more than expected values") }
+            files.append(File(source: source, bytes: bytes, changes: own.flatMap(\.changes)))
         } catch {
             refuse(source, error.reason)
         }
+    }
+
+    /// What the file means apart from what tests expect; nil when it cannot be read.
+    private static func withoutExpectations(_ source: SourceFile) -> [String]? {
+        let parsed = YAMLParser.parse(source)
+        return parsed.problems.hasErrors ? nil : parsed.documents.map { $0.removingEverywhere("expect").canonicalJSON }
     }
 
     private mutating func refuse(_ source: SourceFile, _ reason: String) {
@@ -97,5 +106,22 @@ package struct RuleTestUpdate {
             files.removeAll { $0.source === file.source }
             refuse(file.source, "with the changes \"\(bad.rule): \(bad.name)\" would not pass")
         }
+    }
+}
+
+extension YAMLNode {
+    /// The node without the entries of that key, at any depth.
+    fileprivate func removingEverywhere(_ key: String) -> YAMLNode {
+        var result = self
+        switch content {
+        case .scalar: break
+        case .sequence(let items): result.content = .sequence(items.map { $0.removingEverywhere(key) })
+        case .mapping(let entries):
+            result.content = .mapping(
+                entries.filter { $0.name != key }.map {
+                    YAMLEntry(key: $0.key, value: $0.value.removingEverywhere(key))
+                })
+        }
+        return result
     }
 }
