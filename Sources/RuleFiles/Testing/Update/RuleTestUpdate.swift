@@ -73,7 +73,9 @@ package struct RuleTestUpdate {
         guard !edits.isEmpty else { return }
         do throws(YAMLEdits.Refusal) {
             let bytes = try edits.applied()
-            guard Self.withoutExpectations(SourceFile(name: source.name, bytes: bytes)) == Self.withoutExpectations(source)
+            guard
+                Self.withoutExpectations(SourceFile(name: source.name, bytes: bytes))
+                    == Self.withoutExpectations(source)
             else { throw YAMLEdits.Refusal(reason: "the changes would touch more than expected values") }
             files.append(File(source: source, bytes: bytes, changes: own.flatMap(\.changes)))
         } catch {
