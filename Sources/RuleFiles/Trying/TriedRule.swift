@@ -4,9 +4,6 @@ import RuleEngine
 /// A statement from the command line, to be tried without a broker.
 package struct TriedRule {
     let rule: CompiledRule
-    /// The same statement, which tells why there is no row.
-    private let watched: CompiledRule
-    private let coverage: RuleCoverage
     /// What `getenv` sees; the names carry no prefix.
     private let environment: [String: String]
 
@@ -27,17 +24,13 @@ package struct TriedRule {
         _ sql: String, environment: [String: String] = [:]
     ) -> (rule: TriedRule?, findings: [Finding]) {
         let (compiled, diagnostics) = CompiledRule.compile(sql: sql, id: "try")
-        let coverage = RuleCoverage()
         let findings = diagnostics.map { diagnostic in
             let (line, column) = Diagnostic.position(of: diagnostic.span.lowerBound, in: sql)
             return Finding(
                 isError: diagnostic.severity == .error, code: diagnostic.code.rawValue, message: diagnostic.message,
                 hint: diagnostic.hint, line: line, column: column, picture: diagnostic.rendered(in: sql))
         }
-        guard let compiled, let watched = CompiledRule.compile(sql: sql, id: "try", coverage: coverage).rule else {
-            return (nil, findings)
-        }
-        return (TriedRule(rule: compiled, watched: watched, coverage: coverage, environment: environment), findings)
+        return (compiled.map { TriedRule(rule: $0, environment: environment) }, findings)
     }
 
     package enum Outcome: Sendable {
@@ -59,27 +52,32 @@ package struct TriedRule {
         guard input.topic.withUnsafeBytes({ rule.listens(to: input.event, topic: $0) }) else {
             return .noRow(.from, notListening(input))
         }
+        // Compiled anew so that it counts its branches: they tell why there is no row.
+        let coverage = RuleCoverage()
+        let watched = CompiledRule.compile(sql: rule.sql, id: rule.id, coverage: coverage).rule ?? rule
         let context = makeContext(request.nowNanoseconds)
         let rows = RowList()
-        let output = OutputBuffer()
-        switch watched.evaluate(event(input), in: context, rows: rows) {
-        case .passed(let count):
-            var texts: [String] = []
-            for index in 0..<count {
-                output.removeAll()
-                do throws(EvaluationError) {
-                    try JSON.append(rows[index], to: output)
-                } catch {
-                    return failed(error, input)
-                }
-                texts.append(output.description)
+        // Rows lie in the context's memory and in the rule's.
+        return withExtendedLifetime((context, watched)) {
+            switch watched.evaluate(event(input), in: context, rows: rows) {
+            case .passed(let count): encoded(rows, count, input)
+            case .noResult: noRow(coverage)
+            case .failed(let error): failed(error, input)
             }
-            return .rows(texts)
-        case .noResult:
-            let (reason, text) = reason
-            return .noRow(reason, text)
-        case .failed(let error): return failed(error, input)
         }
+    }
+
+    private func encoded(_ rows: RowList, _ count: Int, _ input: TryRequest.Resolved) -> Outcome {
+        let output = OutputBuffer()
+        var texts: [String] = []
+        for index in 0..<count {
+            output.removeAll()
+            do throws(EvaluationError) { try JSON.append(rows[index], to: output) } catch {
+                return failed(error, input)
+            }
+            texts.append(output.description)
+        }
+        return .rows(texts)
     }
 
     /// The median time of one evaluation, its rows' JSON included; measured for 20 ms at most, with state of its own.
@@ -100,7 +98,8 @@ package struct TriedRule {
             }
             times.append(ContinuousClock.now - before)
         } while times.count < 1000 && ContinuousClock.now - start < .milliseconds(20)
-        return Int(times.sorted()[times.count / 2].components.attoseconds / 1_000_000_000)
+        let (seconds, attoseconds) = times.sorted()[times.count / 2].components
+        return withExtendedLifetime(context) { Int(seconds * 1_000_000_000 + attoseconds / 1_000_000_000) }
     }
 
     func makeContext(_ now: Int64) -> EvaluationContext {
@@ -128,17 +127,17 @@ package struct TriedRule {
         return "FROM takes \(wanted), not \(given)"
     }
 
-    private var reason: (Reason, String) {
+    private func noRow(_ coverage: RuleCoverage) -> Outcome {
         let refused = coverage.points.filter { $0.refused > 0 }
         let sql = Array(rule.sql.utf8)
         func text(_ point: RuleCoverage.Point) -> String { String(decoding: sql[point.span], as: UTF8.self) }
         if let point = refused.first(where: { $0.kind == .condition }) {
-            return (.condition, "WHERE is false: \(text(point))")
+            return .noRow(.condition, "WHERE is false: \(text(point))")
         }
         if let point = refused.first(where: { $0.kind == .inCase }) {
-            return (.inCase, "INCASE is false for each element: \(text(point))")
+            return .noRow(.inCase, "INCASE is false for each element: \(text(point))")
         }
-        return (.foreach, "FOREACH finds no element")
+        return .noRow(.foreach, "FOREACH finds no element")
     }
 
     private func failed(_ error: EvaluationError, _ input: TryRequest.Resolved) -> Outcome {

@@ -102,7 +102,11 @@ package struct TryRequest: Sendable {
     }
 
     private static func json(_ bytes: [UInt8]) -> StoredValue? {
-        bytes.withUnsafeBytes { bytes in (try? JSON.decode(bytes, in: Arena())).map { StoredValue($0) } }
+        // The value's escaped strings lie in the arena until they are copied.
+        let arena = Arena()
+        return withExtendedLifetime(arena) {
+            bytes.withUnsafeBytes { bytes in (try? JSON.decode(bytes, in: arena)).map { StoredValue($0) } }
+        }
     }
 
     private static func text(_ text: String) -> StoredValue { .string(Array(text.utf8)) }
