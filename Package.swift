@@ -96,6 +96,7 @@ let package = Package(
         .testTarget(name: "SinksTests", dependencies: ["Sinks"], swiftSettings: settings),
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(
-            name: "BrokerTests", dependencies: ["Broker", "MQTTCodec", "Buffers", log], swiftSettings: settings),
+            name: "BrokerTests", dependencies: ["Broker", "ConfigSchema", "MQTTCodec", "Buffers", log],
+            swiftSettings: settings),
     ]
 )

@@ -85,7 +85,7 @@ private struct Rendering {
         case .date:
             template.dates[part.start].append(
                 milliseconds: context.eventMilliseconds, offset: context.utcOffset, to: output)
-        case .row: try filtered(row, part.filter, to: output)
+        case .row: try filtered(try context.encoded(row: row), part.filter, to: output)
         case .value, .ruleID, .attempt, .deliveryID:
             let value = try self.value(part)
             if part.defaultStart >= 0, value.isUndefined || value.kind == .null {
@@ -94,7 +94,8 @@ private struct Rendering {
                 return try encodeTail(part.filter, from: mark, output)
             }
             if value.isUndefined, try appendMissing(part, to: output) { return }
-            try filtered(value, part.filter, to: output)
+            let isJSON = part.filter == .json && context.payloadEncoding != .utf8 && template.isPayload(part)
+            try filtered(isJSON ? try context.encoded(payload: value) : value, part.filter, to: output)
         }
     }
 

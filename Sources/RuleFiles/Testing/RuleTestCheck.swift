@@ -153,6 +153,9 @@ struct RuleTestCheck {
     }
 
     private static func value(_ line: RuleTrialResult.Line) -> StoredValue {
-        object([("action", text(line.action)), ("text", .string(line.text)), ("json", .string(line.text))])
+        object([
+            ("action", text(line.action)), ("path", text(line.path)), ("text", .string(line.text)),
+            ("json", .string(line.text)),
+        ])
     }
 }
