@@ -31,6 +31,8 @@ package struct RuleStatus: Sendable {
     package let deadLetter: Action?
     /// Whether the rule can hold rows back.
     package let hasGate: Bool
+    /// What it holds rows back by, a line for each option.
+    package let options: [String]
     /// What it remembers for that: keys, and how many were forgotten for others.
     package let memory: [(option: String, keys: Int, forgotten: Int)]
 
@@ -43,6 +45,7 @@ package struct RuleStatus: Sendable {
         origin = rule.origin
         explanation = rule.compiled.explain()
         hasGate = rule.gate != nil
+        options = rule.gate?.settings.lines ?? []
         memory = rule.gate?.figures ?? []
         let outcomes = rule.actions.map { action -> SinkCounters? in
             guard case .sink(let worker, let use, _) = action.unguarded else { return nil }

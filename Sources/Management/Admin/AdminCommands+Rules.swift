@@ -20,6 +20,7 @@ extension AdminCommands {
         var text = "Id:\n  \(rule.id)\nName:\n  \(rule.name)\nDescription:\n  \(rule.description)\n"
         text += "Enabled:\n  \(rule.isEnabled)\nFile:\n  \(rule.origin)\n"
         text += "SQL:\n" + rule.sql.split(separator: "\n").map { "  \($0)\n" }.joined()
+        if !rule.options.isEmpty { text += "Holds back by:\n" + rule.options.map { "  \($0)\n" }.joined() }
         text += "Metrics:\n" + metrics(rule).map { "  \(padded($0.name, 24)): \($0.value)\n" }.joined()
         text += "Actions:\n"
         for action in rule.actions {

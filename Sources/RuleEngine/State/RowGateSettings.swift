@@ -61,6 +61,33 @@ package struct RowGateSettings: Sendable, Equatable {
     package var isOpen: Bool { sample >= 1 && onChange == nil && suppress == nil && throttle == nil }
 }
 
+extension RowGateSettings {
+    /// For people, one line for each option: `suppress: 5m for each ${clientid}`.
+    package var lines: [String] {
+        var lines: [String] = []
+        func add(_ option: String, _ what: String, _ key: String?, _ whole: String) {
+            lines.append("\(option): \(what), " + (key.map { "for each \($0)" } ?? whole))
+        }
+        if sample < 1 { lines.append("sample: \(sample) of the matches") }
+        if let onChange {
+            add("on_change", onChange.fields.joined(separator: ", "), onChange.key, "for each topic or client")
+        }
+        if let suppress { add("suppress", Self.text(suppress.window), suppress.key, "for all rows together") }
+        if let throttle {
+            add("throttle", "\(throttle.count) in \(Self.text(throttle.per))", throttle.key, "for all rows together")
+        }
+        return lines
+    }
+
+    private static func text(_ nanoseconds: Int64) -> String {
+        for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] as [(String, Int64)]
+        where nanoseconds % (length * 1_000_000) == 0 {
+            return "\(nanoseconds / (length * 1_000_000))\(unit)"
+        }
+        return "\(nanoseconds / 1_000_000)ms"
+    }
+}
+
 /// What became of a row at the gate.
 package enum GateVerdict: String, Sendable, CaseIterable {
     case passes

@@ -84,7 +84,11 @@ package struct TypedJSONTemplate: Sendable {
         switch node {
         case .literal(let stored):
             let output = OutputBuffer()
-            try JSON.append(try stored.value(in: Arena(chunkSize: 1024)), to: output)
+            let arena = Arena(chunkSize: 1024)
+            let value = try stored.value(in: arena)
+            // The value lies in the arena.
+            defer { withExtendedLifetime(arena) {} }
+            try JSON.append(value, to: output)
             add(Array(output.bytes))
         case .template(let text): add(template: text, keepsType: true)
         case .array(let elements):

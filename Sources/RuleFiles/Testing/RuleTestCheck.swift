@@ -118,8 +118,10 @@ struct RuleTestCheck {
     }
 
     private static func decoded(_ bytes: [UInt8]) -> StoredValue? {
-        bytes.withUnsafeBytes { bytes in
-            (try? JSON.decode(bytes, in: Arena())).map { StoredValue($0) }
+        // The value's escaped strings lie in the arena until they are copied.
+        let arena = Arena()
+        return withExtendedLifetime(arena) {
+            bytes.withUnsafeBytes { bytes in (try? JSON.decode(bytes, in: arena)).map { StoredValue($0) } }
         }
     }
 
