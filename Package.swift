@@ -96,7 +96,7 @@ let package = Package(
         .testTarget(name: "SinksTests", dependencies: ["Sinks"], swiftSettings: settings),
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(
-            name: "BrokerTests", dependencies: ["Broker", "MQTTCodec", "Sinks", "Buffers", log], swiftSettings: settings
-        ),
+            name: "BrokerTests", dependencies: ["Broker", "ConfigSchema", "MQTTCodec", "Sinks", "Buffers", log],
+            swiftSettings: settings),
     ]
 )

@@ -9,6 +9,8 @@ struct Checker {
     /// What the fields write below names that are columns: in WHERE nothing else is left of these columns.
     private var written: [String: [[String]]] = [:]
     private var isInWhere = false
+    /// What a condition over rows can name.
+    private var rowMembers: Set<String>?
 
     /// More columns that nobody knows are not listed.
     private static let mostFindings = 100
@@ -23,6 +25,15 @@ struct Checker {
         }
         if case .select = statement.body, let condition = statement.condition { checker.checkWhere(condition) }
         return (topics, checker.diagnostics.sorted { $0.span.lowerBound < $1.span.lowerBound })
+    }
+
+    /// - Parameter outputs: the members of the rule's rows; nil when they are not known.
+    /// - Returns: what there is to say about a condition over a rule's rows.
+    static func check(_ condition: Expression, over outputs: Set<String>?) -> [Diagnostic] {
+        var checker = Checker()
+        checker.rowMembers = outputs
+        checker.checkCondition(condition)
+        return checker.diagnostics.sorted { $0.span.lowerBound < $1.span.lowerBound }
     }
 
     /// Calls may carry the module that EMQX's functions live in.
@@ -198,6 +209,7 @@ struct Checker {
     private mutating func check(_ reference: Reference) {
         for case .variable(let index) in reference.steps where reference.name != "payload" { check(index) }
         checkHidden(reference)
+        if let rowMembers { return checkMember(reference, rowMembers) }
         guard !known.contains(reference.name), !aliases.contains(reference.name), !known.isEmpty, !events.isEmpty else {
             return
         }
@@ -207,6 +219,14 @@ struct Checker {
             ["null", "undefined"].contains(reference.name.lowercased())
             ? "there is no null literal; use null() or is_null(…)"
             : Suggestion.hint(for: reference.name, among: known.union(aliases.prefix(Self.mostFindings)).sorted())
+        diagnostics.append(Diagnostic(.unknownColumn, reference.nameSpan, problem, hint: hint))
+    }
+
+    private mutating func checkMember(_ reference: Reference, _ members: Set<String>) {
+        guard !members.contains(reference.name), reference.name != "metadata" else { return }
+        let names = members.sorted()
+        let problem = "`\(reference.name)` is not produced by the rule's SELECT list (\(names.joined(separator: ", ")))"
+        let hint = Suggestion.hint(for: reference.name, among: names)
         diagnostics.append(Diagnostic(.unknownColumn, reference.nameSpan, problem, hint: hint))
     }
 

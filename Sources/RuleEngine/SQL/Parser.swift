@@ -57,6 +57,22 @@ struct Parser {
         return ((found.contains { $0.severity == .error } ? nil : statement, found), lexer.openComment)
     }
 
+    /// Reads a condition that stands alone, such as an action's `when`.
+    static func parseCondition(_ text: String) -> (condition: Expression?, diagnostics: [Diagnostic]) {
+        let bytes = Array(text.utf8)
+        guard bytes.count <= maximumLength, bytes.contains(where: { $0 > 32 }) else {
+            let problem = bytes.count > maximumLength ? "the condition is too long" : "the condition is blank"
+            return (nil, [Diagnostic(.badText, 0..<min(1, bytes.count), problem)])
+        }
+        var lexer = Lexer(bytes, takesOpenComment: false)
+        lexer.run()
+        var parser = Parser(tokens: lexer.tokens, diagnostics: lexer.diagnostics)
+        let condition = parser.readCondition(recoveringAt: [])
+        if condition != nil, parser.current.kind != .end { parser.unexpectedAtEnd() }
+        let found = parser.diagnostics.sorted { $0.span.lowerBound < $1.span.lowerBound }
+        return (found.contains { $0.severity == .error } ? nil : condition, found)
+    }
+
     init(tokens: [Token], diagnostics: [Diagnostic]) {
         self.tokens = tokens
         self.diagnostics = diagnostics
@@ -107,6 +123,10 @@ struct Parser {
     /// The clause of that keyword, if it is there.
     private mutating func parseCondition(_ keyword: Keyword) -> Expression? {
         guard takeKeyword(keyword) else { return nil }
+        return readCondition(recoveringAt: keyword == .where ? [] : [.from])
+    }
+
+    private mutating func readCondition(recoveringAt keywords: [Keyword]) -> Expression? {
         do {
             let condition = try parseExpression()
             if condition.form == .choice {
@@ -114,7 +134,7 @@ struct Parser {
             }
             return condition
         } catch {
-            skip(to: keyword == .where ? [] : [.from])
+            skip(to: keywords)
             return nil
         }
     }

@@ -10,6 +10,8 @@ package final class EvaluationContext {
     package let node: String
     /// Nanoseconds since 1970 (UTC). The owner sets it once per tick; tests freeze it.
     package var nowNanoseconds: Int64 = 0
+    /// Nanoseconds of a clock that never goes back, for what lasts a while. Set with the other one.
+    package var uptimeNanoseconds: Int64 = 0
     package var random: RandomSource
     /// The node-wide table of `kv_store_*`.
     package let store: KeyValueStore

@@ -118,8 +118,10 @@ struct RuleTestCheck {
     }
 
     static func decoded(_ bytes: [UInt8]) -> StoredValue? {
-        bytes.withUnsafeBytes { bytes in
-            (try? JSON.decode(bytes, in: Arena())).map { StoredValue($0) }
+        // The value's escaped strings lie in the arena until they are copied.
+        let arena = Arena()
+        return withExtendedLifetime(arena) {
+            bytes.withUnsafeBytes { bytes in (try? JSON.decode(bytes, in: arena)).map { StoredValue($0) } }
         }
     }
 
@@ -153,6 +155,9 @@ struct RuleTestCheck {
     }
 
     static func value(_ line: RuleTrialResult.Line) -> StoredValue {
-        object([("action", text(line.action)), ("text", .string(line.text)), ("json", .string(line.text))])
+        object([
+            ("action", text(line.action)), ("path", text(line.path)), ("text", .string(line.text)),
+            ("json", .string(line.text)),
+        ])
     }
 }

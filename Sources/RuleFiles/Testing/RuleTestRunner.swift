@@ -137,6 +137,8 @@ struct RuleTrial {
     let rules: LoadedRules
     let test: RuleTestCase
     let context: EvaluationContext
+    private let gate: RowGate?
+    private let templates: TemplateContext
 
     init(
         _ definition: RuleDefinition, _ compiled: CompiledRule, _ rules: LoadedRules, _ test: RuleTestCase,
@@ -147,6 +149,8 @@ struct RuleTrial {
         self.rules = rules
         self.test = test
         context = EvaluationContext(node: nodeName, random: RandomSource(seed: 1))
+        gate = definition.gate.map { RowGate($0, random: RandomSource(seed: 2)) }
+        templates = TemplateContext(arena: context.arena, ruleID: definition.id)
     }
 
     func run() -> RuleTrialResult {
@@ -154,6 +158,7 @@ struct RuleTrial {
         for input in test.inputs {
             context.arena.reset()
             context.nowNanoseconds = test.now + input.at
+            context.uptimeNanoseconds = context.nowNanoseconds
             evaluate(input, &seen)
         }
         return seen
@@ -165,19 +170,43 @@ struct RuleTrial {
             return
         }
         let rows = RowList()
-        switch compiled.evaluate(DictionaryEvent(input.columns), in: context, rows: rows) {
-        case .noResult: seen.passes.append(false)
-        case .failed(let error):
+        let event = DictionaryEvent(input.columns)
+        let renderer = RuleTrialRenderer(
+            definition: definition, rules: rules, context: context, input: input, event: event)
+        do throws(EvaluationError) {
+            switch compiled.evaluate(event, in: context, rows: rows) {
+            case .noResult: seen.passes.append(false)
+            case .failed(let error): throw error
+            case .passed(let count):
+                let passed = try admitted(count, rows, event)
+                seen.passes.append(!passed.isEmpty)
+                for index in passed {
+                    seen.rows.append(StoredValue(rows[index]))
+                    renderer.render(rows[index], &seen)
+                }
+            }
+        } catch {
             seen.passes.append(false)
             seen.errors.append(error)
-        case .passed(let count):
-            seen.passes.append(true)
-            var renderer = RuleTrialRenderer(definition: definition, rules: rules, context: context, input: input)
-            for index in 0..<count {
-                seen.rows.append(StoredValue(rows[index]))
-                renderer.render(rows[index], &seen)
-            }
+            renderer.renderError(error, &seen)
         }
+    }
+
+    /// The rows that the rule's state lets through.
+    private func admitted(_ count: Int, _ rows: RowList, _ event: DictionaryEvent) throws(EvaluationError) -> [Int] {
+        guard let gate else { return Array(0..<count) }
+        guard gate.takesSample(&context.random) else { return [] }
+        let topic = try event.value(of: .topic, in: context)
+        let client = try event.value(of: .clientid, in: context)
+        let none = Bytes(start: nil, count: 0)
+        var keys: [RowGate.Keys] = []
+        for index in 0..<count {
+            keys.append(
+                try gate.keys(
+                    row: rows[index], topic: topic.isText ? topic.bytes : none,
+                    clientID: client.isText ? client.bytes : none, context: templates))
+        }
+        return keys.indices.filter { gate.admit(keys[$0], now: context.uptimeNanoseconds) == .passes }
     }
 
     private func listens(to input: RuleTestCase.Input) -> Bool {
@@ -225,6 +254,7 @@ struct RuleTrialResult {
 
     struct Line {
         var action: String
+        var path: String
         var text: [UInt8]
     }
 

@@ -79,6 +79,7 @@ extension Rules {
                             id: rule.id, file: rule.origin.description, sql: rule.sql, explanation: text,
                             actions: actions)))
             } else {
+                for line in rule.gate?.lines ?? [] { text += "  holds back by \(line)\n" }
                 print("\(text)  defined at \(rule.origin)\n  actions, in order:")
                 for (number, action) in actions.enumerated() { print("    \(number + 1). \(action)") }
                 if actions.isEmpty { print("    none: the rule only counts") }
@@ -98,10 +99,11 @@ private struct Explanation: Encodable {
 extension RuleActionUse {
     /// The action's kind and name: `republish hot~1`.
     fileprivate var summary: String {
-        switch kind {
-        case .action(let id): id
-        case .republish(let arguments): "republish to \(arguments.topic)  (\(name))"
-        case .console: "console  (\(name))"
+        let condition = when.map { "  when \($0.text)" } ?? ""
+        return switch kind {
+        case .action(let id): id + condition
+        case .republish(let arguments): "republish to \(arguments.topic)  (\(name))\(condition)"
+        case .console: "console  (\(name))\(condition)"
         }
     }
 }
