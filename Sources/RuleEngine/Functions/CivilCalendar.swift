@@ -125,23 +125,62 @@ struct Civil: Equatable {
 
 /// How far a clock is ahead of UTC, in seconds.
 enum TimeZoneOffset {
-    /// The offset that `+hh:mm`, `-hh:mm:ss`, `+hhmm`, `Z`, `z` or `local` stands for; an integer is one already,
-    /// undefined is 0.
+    /// The offset that `+hh:mm`, `-hh:mm:ss`, `+hhmm`, `Z`, `z`, `local` or the name of a time zone stands for; an
+    /// integer is one already, undefined is 0.
     ///
-    /// - Parameter moment: in seconds since 1970; what `local` depends on.
+    /// - Parameter moment: in seconds since 1970; what `local` and names depend on.
     static func seconds(
-        _ value: Value, at moment: Int, of function: String
+        _ value: Value, at moment: Int, of function: String, _ zones: TimeZones
     ) throws(EvaluationError) -> Int {
+        switch try clock(value, function, zones) {
+        case .fixed(let offset): return offset
+        case .local: return local(at: moment)
+        case .zone(let zone): return zone.offset(at: moment)
+        }
+    }
+
+    /// The offset at a local time.
+    ///
+    /// A time that a clock shows twice is the first of both; one that it skips is what it would have been without the
+    /// change.
+    /// - Parameter local: the seconds from 1970 to the time that the clock shows.
+    static func seconds(
+        _ value: Value, atLocal local: Int, of function: String, _ zones: TimeZones
+    ) throws(EvaluationError) -> Int {
+        let offset: (Int) -> Int
+        switch try clock(value, function, zones) {
+        case .fixed(let seconds): return seconds
+        case .local: offset = { self.local(at: $0) }
+        case .zone(let zone): offset = { zone.offset(at: $0) }
+        }
+        let before = offset(local &- 86400)
+        let after = offset(local &+ 86400)
+        if before == after || offset(local &- before) == before { return before }
+        return offset(local &- after) == after ? after : before
+    }
+
+    private enum Clock {
+        case fixed(Int)
+        case local
+        case zone(TimeZoneFile)
+    }
+
+    private static func clock(
+        _ value: Value, _ function: String, _ zones: TimeZones
+    ) throws(EvaluationError) -> Clock {
         switch value.kind {
-        case .undefined: return 0
-        case .integer where value.integer.magnitude < 1 << 40: return value.integer
+        case .undefined: return .fixed(0)
+        case .integer where value.integer.magnitude < 1 << 40: return .fixed(value.integer)
         case .string, .atom:
-            if compareBytes(value.bytes, Value.string("local").bytes) == 0 { return local(at: moment) }
-            if let offset = parse(value.bytes) { return offset }
+            if compareBytes(value.bytes, Value.string("local").bytes) == 0 { return .local }
+            if let offset = parse(value.bytes) { return .fixed(offset) }
+            if let zone = zones.zone(named: String(decoding: value.bytes, as: UTF8.self)) { return .zone(zone) }
         default: break
         }
         throw .badArgument(
-            function: function, reason: "an offset is as '+08:00', '-0330', 'Z', 'local' or a number of seconds")
+            function: function,
+            reason: "an offset is as '+08:00', '-0330', 'Z', 'local', a number of seconds, or a time zone's name as "
+                + "'Europe/Berlin'")
     }
 
     /// Of the process's time zone.
