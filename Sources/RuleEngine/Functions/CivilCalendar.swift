@@ -71,9 +71,9 @@ struct Civil: Equatable {
     }
 
     /// - Parameter seconds: since 1970 on the clock that is shown.
-    /// - Returns: nil outside of ``range``.
+    /// - Returns: nil before the year 0, and so far ahead that counting days might overflow.
     init?(seconds: Int) {
-        guard Civil.range.contains(seconds) else { return nil }
+        guard seconds >= Civil.range.lowerBound, seconds < 1 << 61 else { return nil }
         let days = Civil.floorDivide(seconds, by: 86400)
         let ofDay = seconds - days * 86400
         // Years that begin in March, in eras of 400 years, so that the leap day is the last of its year.
@@ -190,30 +190,27 @@ enum TimeZoneOffset {
         return localtime_r(&time, &parts) == nil ? 0 : parts.tm_gmtoff
     }
 
-    /// `Z`, `z`, `+hh:mm`, `+hh:mm:ss`, `+hhmm` or `+hhmmss`, up to 23:59:59 either way.
+    /// `Z`, `z`, `+hh:mm`, `+hh:mm:ss` or `+hhmm`, up to 23:59:59 either way; between colons one digit is enough.
     static func parse(_ text: Bytes) -> Int? {
         guard let first = text.first else { return nil }
         if text.count == 1 { return first | 0x20 == UInt8(ascii: "z") ? 0 : nil }
         guard first == UInt8(ascii: "+") || first == UInt8(ascii: "-") else { return nil }
-        let parts: [Int?]
-        switch text.count {
-        case 5: parts = [number(text, 1), number(text, 3), 0]
-        case 7: parts = [number(text, 1), number(text, 3), number(text, 5)]
-        case 6 where text[3] == UInt8(ascii: ":"): parts = [number(text, 1), number(text, 4), 0]
-        case 9 where text[3] == UInt8(ascii: ":") && text[6] == UInt8(ascii: ":"):
-            parts = [number(text, 1), number(text, 4), number(text, 7)]
-        default: return nil
+        let digits = text.part(1..<text.count)
+        var parts: [Int?]
+        if digits.count == 4, !digits.contains(UInt8(ascii: ":")) {
+            parts = [DateDigits.number(digits, at: 0, width: 2), DateDigits.number(digits, at: 2, width: 2)]
+        } else {
+            parts = digits.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).map { part in
+                part.count > 2 || part.isEmpty
+                    ? nil : DateDigits.number(Bytes(rebasing: part), at: 0, width: part.count)
+            }
         }
-        guard let hours = parts[0], let minutes = parts[1], let seconds = parts[2], hours < 24, minutes < 60,
-            seconds < 60
+        if parts.count == 2 { parts.append(0) }
+        guard parts.count == 3, let hours = parts[0], let minutes = parts[1], let seconds = parts[2], hours < 24,
+            minutes < 60, seconds < 60
         else { return nil }
         let offset = hours * 3600 + minutes * 60 + seconds
         return first == UInt8(ascii: "-") ? -offset : offset
-    }
-
-    /// Two digits.
-    private static func number(_ text: Bytes, _ position: Int) -> Int? {
-        DateDigits.number(text, at: position, width: 2)
     }
 }
 
@@ -227,6 +224,14 @@ enum DateDigits {
             value = value * 10 + Int(byte - 0x30)
         }
         return value
+    }
+
+    /// As ``number(_:at:width:)``; the first digit may be a sign.
+    static func signedNumber(_ text: Bytes, at position: Int, width: Int) -> Int? {
+        guard position < text.count, width > 1, text[position] == 0x2B || text[position] == 0x2D else {
+            return number(text, at: position, width: width)
+        }
+        return number(text, at: position + 1, width: width - 1).map { text[position] == 0x2D ? -$0 : $0 }
     }
 
     /// Appends with leading zeros.

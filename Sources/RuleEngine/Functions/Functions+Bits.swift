@@ -13,9 +13,9 @@ extension FunctionTable {
                 if arguments[0].kind == .integer { return .integer(~arguments[0].integer) }
                 return try context.arena.integer(-(try arguments.bigInteger(0, of: "bitnot")) - 1)
             }),
-        operation("bitand", "The bits set in both.", ("bitand(12, 10)", "8"), { $0 & $1 }, { $0 & $1 }),
-        operation("bitor", "The bits set in one of both.", ("bitor(12, 10)", "14"), { $0 | $1 }, { $0 | $1 }),
-        operation("bitxor", "The bits that differ.", ("bitxor(12, 10)", "6"), { $0 ^ $1 }, { $0 ^ $1 }),
+        operation("bitand", "The bits set in both.", ("bitand(12, 10)", "8"), { $0 & $1 }, BigBits.and),
+        operation("bitor", "The bits set in one of both.", ("bitor(12, 10)", "14"), { $0 | $1 }, BigBits.or),
+        operation("bitxor", "The bits that differ.", ("bitxor(12, 10)", "6"), { $0 ^ $1 }, BigBits.xor),
     ]
 
     private static let shifts: [FunctionEntry] = [
@@ -45,7 +45,8 @@ extension FunctionTable {
                 .integer(try BitRange(whole: arguments[0], "bitsize").count)
             }),
         FunctionEntry(
-            "bytesize", .bits, [.init("s", .string)], returns: .integer, doc: "The size in bytes of a string, or of an array of bytes and strings.",
+            "bytesize", .bits, [.init("s", .string)], returns: .integer,
+            doc: "The size in bytes of a string, or of an array of bytes and strings.",
             examples: [.init("bytesize('abc')", "3"), .init("bytesize([1, 'ab'])", "3"), .init("bytesize(1)", nil)],
             body: { arguments, context throws(EvaluationError) in
                 .integer(try arguments.flatBytes(0, of: "bytesize", in: context.arena).count)
@@ -87,4 +88,40 @@ extension FunctionTable {
         guard number < 0 else { return try arena.integer(BigInt(number.magnitude >> places)) }
         return try arena.integer(-BigInt((number.magnitude - 1) >> places) - 1)
     }
+}
+
+/// Operations on two's complement of any size, by those on magnitudes: `~a` is `-a - 1`, so a negative number is the
+/// complement of a magnitude. (BigInt's own operators lose bits where both are negative and of different lengths.)
+private enum BigBits {
+    static func and(_ a: BigInt, _ b: BigInt) -> BigInt {
+        switch (a < 0, b < 0) {
+        case (false, false): BigInt(a.magnitude & b.magnitude)
+        case (false, true): BigInt(without(a.magnitude, complement(b)))
+        case (true, false): BigInt(without(b.magnitude, complement(a)))
+        case (true, true): negative(complement(a) | complement(b))
+        }
+    }
+
+    static func or(_ a: BigInt, _ b: BigInt) -> BigInt {
+        switch (a < 0, b < 0) {
+        case (false, false): BigInt(a.magnitude | b.magnitude)
+        case (false, true): negative(without(complement(b), a.magnitude))
+        case (true, false): negative(without(complement(a), b.magnitude))
+        case (true, true): negative(complement(a) & complement(b))
+        }
+    }
+
+    static func xor(_ a: BigInt, _ b: BigInt) -> BigInt {
+        let bits = (a < 0 ? complement(a) : a.magnitude) ^ (b < 0 ? complement(b) : b.magnitude)
+        return (a < 0) == (b < 0) ? BigInt(bits) : negative(bits)
+    }
+
+    /// The bits of `a` that are not in `b`.
+    private static func without(_ a: BigUInt, _ b: BigUInt) -> BigUInt { a - (a & b) }
+
+    /// `~a` of a negative number.
+    private static func complement(_ a: BigInt) -> BigUInt { a.magnitude - 1 }
+
+    /// The negative number whose complement is a magnitude.
+    private static func negative(_ bits: BigUInt) -> BigInt { -BigInt(bits) - 1 }
 }

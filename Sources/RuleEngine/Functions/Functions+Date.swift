@@ -1,3 +1,4 @@
+internal import BigInt
 internal import Buffers
 
 // Moments as numbers and text. The clock is the context's; sub-second digits and calendars are counted here.
@@ -70,7 +71,7 @@ extension FunctionTable {
                 .init("rfc3339_to_unix_ts('2023-11-15T06:13:20.5+08:00', 'millisecond')", "1700000000500"),
                 .init("rfc3339_to_unix_ts('2023-02-30T00:00:00Z')", nil),
             ],
-            body: { arguments, _ throws(EvaluationError) in
+            body: { arguments, context throws(EvaluationError) in
                 let unit = try arguments.unit(1, of: "rfc3339_to_unix_ts")
                 let text = try arguments.text(0, of: "rfc3339_to_unix_ts")
                 guard let moment = RFC3339.moment(text) else {
@@ -78,8 +79,7 @@ extension FunctionTable {
                         function: "rfc3339_to_unix_ts",
                         reason: "takes a date and time as 2023-11-14T22:13:20Z, with Z or an offset")
                 }
-                guard let count = moment.count(in: unit) else { throw .overflow("rfc3339_to_unix_ts") }
-                return .integer(count)
+                return try moment.value(in: unit, context.arena)
             }),
     ]
 
@@ -145,8 +145,7 @@ extension FunctionTable {
                         arguments[1], atLocal: parsed.seconds, of: name, context.timeZones)
                 }
                 let moment = Moment(seconds: parsed.seconds - offset, nanosecond: parsed.nanosecond)
-                guard let count = moment.count(in: unit) else { throw .overflow(name) }
-                return .integer(count)
+                return try moment.value(in: unit, context.arena)
             }),
     ]
 
@@ -185,6 +184,14 @@ extension Arguments {
                 function: function, reason: "a unit is 'second', 'millisecond', 'microsecond' or 'nanosecond'")
         }
         return unit
+    }
+}
+
+extension Moment {
+    /// The count of units since 1970, of any size, rounded down.
+    fileprivate func value(in unit: TimeUnit, _ arena: Arena) throws(EvaluationError) -> Value {
+        if let count = count(in: unit) { return .integer(count) }
+        return try arena.integer(BigInt(seconds) * BigInt(unit.perSecond) + BigInt(nanosecond / unit.nanoseconds))
     }
 }
 

@@ -27,8 +27,16 @@ extension FunctionTable {
             body: { arguments, context throws(EvaluationError) in
                 let subject = try arguments.flatBytes(0, of: "regex_replace", in: context.arena)
                 let source = try arguments.flatBytes(1, of: "regex_replace", in: context.arena)
-                let replacement = try RegexReplacement(try arguments.text(2, of: "regex_replace"))
+                let text = try arguments.text(2, of: "regex_replace")
                 let pattern = try context.regex.pattern(source, function: "regex_replace")
+                let replacement: RegexReplacement
+                do throws(EvaluationError) {
+                    replacement = try RegexReplacement(text)
+                } catch {
+                    // A replacement that is not valid matters where something is replaced.
+                    if try context.regex.match(pattern, subject, function: "regex_replace") != nil { throw error }
+                    return .string(subject)
+                }
                 return try replacement.replaceAll(pattern, in: subject, context)
             }),
         FunctionEntry(

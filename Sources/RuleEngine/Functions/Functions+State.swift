@@ -23,7 +23,8 @@ extension FunctionTable {
     private static let store: [FunctionEntry] = [
         FunctionEntry(
             "kv_store_put", .state, [.init("key", .any), .init("value", .any)], returns: .boolean, pure: false,
-            doc: "Keeps a value under a key of any type in the node's memory; true. Raises beyond 10,000 keys, 1 MiB for "
+            doc:
+                "Keeps a value under a key of any type in the node's memory; true. Raises beyond 10,000 keys, 1 MiB for "
                 + "a key or a value, and 64 MiB for all of them.",
             examples: [.init("kv_store_put('k', 'v')", "true")],
             body: { arguments, context throws(EvaluationError) in
@@ -53,7 +54,8 @@ extension FunctionTable {
     private static let dictionary: [FunctionEntry] = [
         FunctionEntry(
             "proc_dict_put", .state, [.init("key", .any), .init("value", .any)], returns: .any, pure: false,
-            doc: "Keeps a value for the connection whose event is evaluated; what was there before, or undefined. Raises "
+            doc:
+                "Keeps a value for the connection whose event is evaluated; what was there before, or undefined. Raises "
                 + "beyond 10,000 keys, 1 MiB for a key or a value, and 4 MiB for all of them.",
             examples: [.init("proc_dict_put('new', 1)", "null()")],
             body: { arguments, context throws(EvaluationError) in

@@ -22,10 +22,10 @@ extension FunctionTable {
             let hasStart = arguments.count > 2
             let start = hasStart ? try arguments.integer(1, of: "subbits") : 1
             let length = try arguments.integer(hasStart ? 2 : 1, of: "subbits")
+            guard start >= 1, start <= whole.count else { return .undefined }
             let type = try choice(arguments, 3, ["integer", "float", "bits"])
             let isSigned = try choice(arguments, 4, ["unsigned", "signed"]) == 1
             let isLittle = try choice(arguments, 5, ["big", "little"]) == 1
-            guard start >= 1, start <= whole.count else { return .undefined }
             let rest = whole.dropping(start - 1)
             let range = length >= 0 && length <= rest.count ? rest.prefix(length) : rest
             switch type {

@@ -84,7 +84,9 @@ extension ActionVectors {
         }
     }
 
-    private static func difference(_ message: RepublishedMessage?, _ expected: Value, _ bench: Workbench) throws -> String {
+    private static func difference(_ message: RepublishedMessage?, _ expected: Value, _ bench: Workbench) throws
+        -> String
+    {
         guard let message else { return expected.kind == .null ? "" : "published nothing" }
         if try !bench.matches(message.payload, expected.at("payload")) { return "payload" }
         if String(decoding: message.topic, as: UTF8.self) != expected.at("topic").string { return "topic" }

@@ -20,7 +20,8 @@ import Testing
 
     @Test func `a signature shows what may be left out`() throws {
         let substring = try #require(FunctionTable.entry(named: "substr"))
-        #expect(FunctionReference.signature(substring).hasPrefix("substr(s: string, start: integer, [length: integer])"))
+        #expect(
+            FunctionReference.signature(substring).hasPrefix("substr(s: string, start: integer, [length: integer])"))
     }
 
     @Test(arguments: [("uper", "did you mean `upper`?"), ("Upper", "did you mean `upper`?")])

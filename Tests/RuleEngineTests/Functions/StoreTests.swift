@@ -5,11 +5,13 @@ import Testing
     @Test func `the sum of keys and values is bounded, and what is forgotten makes room`() throws {
         var table = StoredDictionary(byteLimit: 1000)
         #expect(try table.put(.text("a"), .text(String(repeating: "x", count: 600))) == nil)
-        #expect(failure { _ = try table.put(.text("b"), .text(String(repeating: "y", count: 600))) }?.name == "store_full")
+        #expect(
+            failure { _ = try table.put(.text("b"), .text(String(repeating: "y", count: 600))) }?.name == "store_full")
         #expect(table[.text("b")] == nil)
         // A value in the place of another one counts once.
         #expect(try table.put(.text("a"), .text(String(repeating: "z", count: 800))) != nil)
-        #expect(failure { _ = try table.put(.text("a"), .text(String(repeating: "z", count: 1000))) }?.name == "store_full")
+        #expect(
+            failure { _ = try table.put(.text("a"), .text(String(repeating: "z", count: 1000))) }?.name == "store_full")
         #expect(table[.text("a")] == .text(String(repeating: "z", count: 800)))
         _ = table.remove(.text("a"))
         #expect(table.byteCount == 0)
