@@ -42,9 +42,9 @@ enum TextPart {
 
     static func removePrefix(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
         // What does not begin with the prefix comes back as it is, whatever its type.
+        let prefix = try arguments.text(1, of: "rm_prefix")
         guard arguments[0].isText else { return arguments[0] }
         let text = arguments[0].bytes
-        let prefix = try arguments.text(1, of: "rm_prefix")
         guard text.starts(with: prefix) else { return .string(text) }
         return .string(text.part(prefix.count..<text.count))
     }
