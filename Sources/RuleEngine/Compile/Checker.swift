@@ -240,7 +240,7 @@ struct Checker {
         }
         guard let entry = FunctionTable.entry(named: name) else {
             let names = FunctionTable.all.map(\.name)
-            let hint = Suggestion.hint(for: name, among: names)
+            let hint = LeftOutFunctions.advice(for: name) ?? Suggestion.hint(for: name, among: names)
             diagnostics.append(Diagnostic(.unknownFunction, nameSpan, "there is no function `\(fullName)`", hint: hint))
             return
         }

@@ -3,11 +3,11 @@ import ConfigSchema
 import Foundation
 import RuleFiles
 
-/// `sluice rules …`: works on files, needs no node.
+/// `sluice rules …`: works without a node.
 struct Rules: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check, test, explain and try rules.",
-        subcommands: [Check.self, Test.self, Explain.self, Try.self, Events.self])
+        abstract: "Check, test, explain and try rules; show the language's functions and events.",
+        subcommands: [Check.self, Test.self, Explain.self, Try.self, Functions.self, Events.self])
 }
 
 /// The files that a command works on.
@@ -108,6 +108,7 @@ extension RuleActionUse {
     }
 }
 
+/// Pretty-printed JSON with sorted keys.
 func encode(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
