@@ -59,12 +59,24 @@ ifeq ($(wildcard $(CONFORMANCE)/.),)
 conformance: # (described below)
 	@echo "conformance: skipped, there is no folder $(CONFORMANCE) (make conformance CONFORMANCE=…)"
 else
-conformance: test-build $(VENV)/ready ## run the MQTT and rule-SQL suites of CONFORMANCE (default ../shared/conformance), if they are there
+conformance: rule-vectors $(VENV)/ready ## run the MQTT and rule-SQL suites of CONFORMANCE (default ../shared/conformance), if they are there
 	@mkdir -p $(LOGS)
-	RULE_VECTORS="$(abspath $(CONFORMANCE))/rule-sql" timeout 600 \
-	    $(SWIFT) test -c release --skip-build --filter 'RuleEngineTests.*[Vv]ector' 2>&1 | tee $(LOGS)/rule-sql.log
 	timeout 1200 $(PYTHON) scripts/conformance.py "$(CONFORMANCE)/mqtt" --minimum $(MQTT_MINIMUM) \
 	    --log-dir $(LOGS) $(if $(HOST)$(PORT),--host "$(or $(HOST),127.0.0.1)" --port "$(or $(PORT),1883)" --ws-port "$(or $(WS_PORT),0)")
+endif
+
+# The folder with the cases of the rule language: make rule-vectors DIR=…
+DIR ?= $(CONFORMANCE)/rule-sql
+
+.PHONY: rule-vectors
+ifeq ($(wildcard $(DIR)/*.jsonl),)
+rule-vectors: # (described below)
+	@echo "rule-vectors: skipped, there are no cases in $(DIR) (make rule-vectors DIR=…)"
+else
+rule-vectors: test-build ## run the cases of the rule language in DIR (default: those of CONFORMANCE), if they are there
+	@mkdir -p $(LOGS)
+	RULE_VECTORS="$(abspath $(DIR))" timeout 600 \
+	    $(SWIFT) test -c release --skip-build --filter 'Rule vectors' 2>&1 | tee $(LOGS)/rule-sql.log
 endif
 
 .PHONY: bench
@@ -87,6 +99,10 @@ fuzz: test-build $(VENV)/ready ## throw mutated packets, rules and configuration
 rules-test: build ## check the rule files in rules/ and run their inline tests
 	$(BIN) rules check rules/
 	$(BIN) rules test rules/
+
+.PHONY: functions-page
+functions-page: build ## write docs/reference/functions.md, the page of the rule language's functions
+	$(BIN) rules functions --markdown > docs/reference/functions.md
 
 .PHONY: check-imports
 check-imports: ## compare the imports in the sources with the arrows in Package.swift

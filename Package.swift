@@ -21,7 +21,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
@@ -34,6 +33,7 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
         // Types alone: the library is looked for at run time.
         .systemLibrary(name: "CJQ"),
@@ -45,8 +45,7 @@ let package = Package(
         .target(
             name: "RuleEngine",
             dependencies: [
-                "Topics", "Buffers", "CPCRE2", "CZlib", "CJQ",
-                .product(name: "Crypto", package: "swift-crypto"),
+                "Topics", "Buffers", "CPCRE2", "CZlib", "CCrypto", "CJQ",
                 .product(name: "BigInt", package: "BigInt"),
             ],
             swiftSettings: settings),
@@ -55,7 +54,7 @@ let package = Package(
             dependencies: ["RuleEngine", "ConfigSchema", "Buffers", "CCurl", "CLinux", collections, log],
             swiftSettings: settings),
         .target(
-            name: "RuleFiles", dependencies: ["ConfigSchema", "RuleEngine", "Sinks", "Topics", "Buffers"],
+            name: "RuleFiles", dependencies: ["ConfigSchema", "RuleEngine", "Sinks", "Topics", "Buffers", "CZlib"],
             swiftSettings: settings),
         .target(
             name: "Broker",
@@ -96,7 +95,7 @@ let package = Package(
         .testTarget(name: "SinksTests", dependencies: ["Sinks"], swiftSettings: settings),
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(
-            name: "BrokerTests", dependencies: ["Broker", "MQTTCodec", "Sinks", "Buffers", log], swiftSettings: settings
-        ),
+            name: "BrokerTests", dependencies: ["Broker", "ConfigSchema", "MQTTCodec", "Sinks", "Buffers", log],
+            swiftSettings: settings),
     ]
 )

@@ -71,6 +71,8 @@ package struct RuleActionUse: Sendable {
     }
 
     package let kind: Kind
+    /// The rows that the action gets; nil for all.
+    package let when: RowCondition?
     /// What metrics call it: the action's id, or `<rule>~<n>`.
     package let name: String
     package let node: YAMLNode
@@ -87,8 +89,19 @@ package struct RuleDefinition: Sendable {
     package let actions: [RuleActionUse]
     /// How missing values are written in JSON output.
     package let undefinedAs: JSON.UndefinedEncoding
+    /// How the payload enters JSON.
+    package let payloadEncoding: PayloadEncoding
     /// How often a message may be republished, over all rules.
     package let maximumHops: Int
+    /// Whether messages that it listens to need no subscriber.
+    package let consumes: Bool
+    package let onError: RuleErrorHandling
+    /// What holds rows back; nil when all pass.
+    package let gate: RowGateSettings?
+    /// Whether its templates may hold what EMQX does not know.
+    package let extensions: Bool
+    /// Its own scalars that hold templates, and those that name members of its rows.
+    let references: (templates: [YAMLNode], members: [YAMLNode])
     /// As written; `RuleTestRunner` reads them.
     package let tests: [YAMLNode]
     package let origin: DefinitionOrigin

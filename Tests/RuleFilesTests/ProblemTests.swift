@@ -63,7 +63,7 @@ struct RuleFileProblemTests {
                 "r1.yaml:11:54: error KEY006: actions.http.a1.buffer.mode: \"disk\" is not supported yet; write memory, or leave it out",
                 "r1.yaml:11:67: error KEY006: actions.http.a1.sign is not supported yet; leave it out",
                 "r1.yaml:13:5: error KEY003: \"-bad\" is no name; letters, digits, - and _, a letter or digit first",
-                "r1.yaml:17:15: error KEY006: rules.r.suppress is not supported yet; leave it out",
+                "r1.yaml:17:15: error KEY001: rules.r.suppress needs the key \"for\"; it takes a duration such as 500ms, 15s, 10m, 2h or 7d",
                 "r1.yaml:18:19: error KEY003: rules.r.undefined_as takes one of undefined, null, not \"nil\"",
                 "r1.yaml:19:15: error REF001: the action \"http:a3\" is not defined; did you mean \"http:a1\"?",
                 "r1.yaml:19:26: error REF001: there is no action type \"htpp\"; did you mean \"http:a1\"?",

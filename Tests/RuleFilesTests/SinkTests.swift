@@ -133,7 +133,7 @@ struct SinkTests {
                   - republish: {topic: "a/${topic}", payload: "${.}"}
               all:
                 sql: SELECT * FROM "t"
-                actions: [{republish: {topic: "a/${anything}"}}]
+                actions: [{republish: {topic: "a/${client_attrs.x}"}}]
             """)
         #expect(
             problems(loaded) == [

@@ -22,7 +22,7 @@ extension NodeOptions {
     private static var cores: Int { min(32, max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))) }
 
     /// What `getenv('X')` finds: `EMQXVAR_X`, then `SLUICEVAR_X`.
-    private static func ruleEnvironment(_ environment: [String: String]) -> [String: String] {
+    package static func ruleEnvironment(_ environment: [String: String]) -> [String: String] {
         var visible: [String: String] = [:]
         for prefix in ["SLUICEVAR_", "EMQXVAR_"] {
             for (name, value) in environment where name.hasPrefix(prefix) {

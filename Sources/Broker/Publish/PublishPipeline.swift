@@ -93,6 +93,8 @@ extension Shard {
             if message.traits.isRetained { retain(message, &shared) }
         }
         guard route.hasSubscribers else {
+            // A rule that consumes has seen the message and stands for a subscriber.
+            if let runner = route.rules, runner.consumes, !message.traits.bypassesHooks { return true }
             counters.messagesDroppedNoSubscribers.add(1)
             if rules.wantsDropped { rules.messageDropped(message, reason: "no_subscribers") }
             return false

@@ -1,5 +1,6 @@
 import MQTTCodec
 import RuleEngine
+import RuleFiles
 import Sinks
 import Synchronization
 
@@ -9,6 +10,15 @@ final class InstalledRule: Sendable {
     let compiled: CompiledRule
     let actions: [InstalledAction]
     let maxHops: UInt8
+    /// How missing values and payloads enter JSON that the rule itself makes.
+    let undefinedAs: JSON.UndefinedEncoding
+    let payloadEncoding: PayloadEncoding
+    /// Whether a message that it listens to needs no subscriber.
+    let consumes: Bool
+    /// What holds rows back, with all that it remembers; nil when all pass.
+    let gate: RowGate?
+    /// Where events go that the statement raises on.
+    let deadLetter: InstalledDeadLetter?
     /// Where it is written: `rules/alert.yaml:3`.
     let origin: String
     let name: String
@@ -21,18 +31,23 @@ final class InstalledRule: Sendable {
     private let counters = Mutex<[RuleCounters]>([])
 
     init(
-        id: String, compiled: CompiledRule, actions: [InstalledAction], maxHops: UInt8, origin: String, name: String,
-        description: String, sql: String, isEnabled: Bool, contentHash: String
+        _ definition: RuleDefinition, actions: [InstalledAction], gate: RowGate?, deadLetter: InstalledDeadLetter?,
+        contentHash: String
     ) {
-        self.id = id
-        self.compiled = compiled
+        id = definition.id
+        compiled = definition.compiled
         self.actions = actions
-        self.maxHops = maxHops
-        self.origin = origin
-        self.name = name
-        self.description = description
-        self.sql = sql
-        self.isEnabled = isEnabled
+        maxHops = UInt8(clamping: definition.maximumHops)
+        undefinedAs = definition.undefinedAs
+        payloadEncoding = definition.payloadEncoding
+        consumes = definition.consumes
+        self.gate = gate
+        self.deadLetter = deadLetter
+        origin = definition.origin.description
+        name = definition.name
+        description = definition.description
+        sql = definition.sql
+        isEnabled = definition.isEnabled
         self.contentHash = contentHash
     }
 
@@ -41,10 +56,18 @@ final class InstalledRule: Sendable {
         compiled.topics.compactMap { if case .filter(let filter) = $0 { filter } else { nil } }
     }
 
+    /// The sinks that it uses.
+    var workers: [SinkWorker] {
+        let used = actions.compactMap { action -> SinkWorker? in
+            if case .sink(let worker, _, _) = action.unguarded { worker } else { nil }
+        }
+        return deadLetter.map { used + [$0.worker] } ?? used
+    }
+
     func listens(to event: EventName) -> Bool { compiled.topics.contains(.event(event)) }
 
     func makeCounters() -> RuleCounters {
-        let made = RuleCounters(actions: actions.count)
+        let made = RuleCounters(self)
         counters.withLock { $0.append(made) }
         return made
     }
@@ -57,54 +80,30 @@ enum InstalledAction: Sendable {
     /// A sink that buffers and delivers on its own.
     case sink(SinkWorker, use: RuleUse, name: String)
     case republish(RepublishAction, name: String)
+    /// One that gets the rows that the condition holds for.
+    indirect case guarded(RowCondition, InstalledAction)
+
+    var condition: RowCondition? {
+        if case .guarded(let condition, _) = self { condition } else { nil }
+    }
+
+    /// Itself without its condition.
+    var unguarded: InstalledAction {
+        if case .guarded(_, let action) = self { action } else { self }
+    }
 
     /// `http:alerts`, or `rule~1` for one that is written in the rule.
     var name: String {
         switch self {
         case .sink(_, _, let name), .republish(_, let name): name
+        case .guarded(_, let action): action.name
         }
     }
 }
 
-/// What one shard has counted of one rule. `matched` is the sum of the outcomes, so the figures add up at any moment.
-final class RuleCounters: Sendable {
-    let passed = Counter()
-    let noResult = Counter()
-    let exceptions = Counter()
-    let rows = Counter()
-    /// By action; what sinks do is counted by the sinks.
-    let republished: [RepublishCounters]
-
-    init(actions: Int) { republished = (0..<actions).map { _ in RepublishCounters() } }
-}
-
-final class RepublishCounters: Sendable {
-    let success = Counter()
-    let failed = Counter()
-}
-
-/// A rule's counts over all shards. Names as EMQX's rule metrics.
-package struct RuleTotals: Sendable {
-    package var passed = 0
-    package var noResult = 0
-    package var exceptions = 0
-    /// Rows selected; each starts every action of the rule once.
-    package var rows = 0
-    /// By action.
-    package var republished: [(success: Int, failed: Int)] = []
-
-    package var matched: Int { passed + noResult + exceptions }
-    package var failed: Int { noResult + exceptions }
-
-    mutating func add(_ counters: RuleCounters) {
-        passed += counters.passed.current
-        noResult += counters.noResult.current
-        exceptions += counters.exceptions.current
-        rows += counters.rows.current
-        for (index, action) in counters.republished.enumerated() {
-            if index == republished.count { republished.append((0, 0)) }
-            republished[index].success += action.success.current
-            republished[index].failed += action.failed.current
-        }
-    }
+/// The action of a rule's `on_error`.
+struct InstalledDeadLetter: Sendable {
+    let worker: SinkWorker
+    let use: RuleUse
+    let name: String
 }

@@ -148,7 +148,8 @@ package final class RuleManager: Sendable {
         var rules: [InstalledRule] = []
         for definition in loaded.definition.rules {
             let content = contentHash(definition, sinks)
-            if let running = state.rules.first(where: { $0.id == definition.id }) {
+            let running = state.rules.first { $0.id == definition.id }
+            if let running {
                 if running.contentHash == content {
                     rules.append(running)
                     continue
@@ -157,7 +158,8 @@ package final class RuleManager: Sendable {
             } else {
                 report.added.append(definition.id)
             }
-            rules.append(makeRule(definition, sinks, content: content, generation: state.generation + 1))
+            rules.append(
+                makeRule(definition, sinks, running, content: content, generation: state.generation + 1))
         }
         report.removed = state.rules.map(\.id).filter { id in !rules.contains { $0.id == id } }
         node.install(RuleSnapshot(rules: rules))
@@ -226,45 +228,61 @@ package final class RuleManager: Sendable {
 
     /// Changes with the rule and with each sink that it uses.
     private func contentHash(_ definition: RuleDefinition, _ sinks: [String: RunningSink]) -> String {
-        definition.actions.reduce(definition.content.hash) { hash, use in
-            guard case .action(let id) = use.kind, let sink = sinks[id] else { return hash }
-            return hash + sink.content
-        }
+        var ids = definition.actions.compactMap { use in if case .action(let id) = use.kind { id } else { nil } }
+        if case .deadLetter(let id) = definition.onError { ids.append(id) }
+        return ids.reduce(definition.content.hash) { $0 + (sinks[$1]?.content ?? "") }
     }
 
     private func makeRule(
-        _ definition: RuleDefinition, _ sinks: [String: RunningSink], content: String, generation: Int
+        _ definition: RuleDefinition, _ sinks: [String: RunningSink], _ running: InstalledRule?, content: String,
+        generation: Int
     ) -> InstalledRule {
+        func use(_ worker: SinkWorker) -> RuleUse {
+            worker.use(
+                ruleID: definition.id, undefinedAs: definition.undefinedAs,
+                payloadEncoding: definition.payloadEncoding, generation: generation)
+        }
         var actions: [InstalledAction] = []
-        for use in definition.actions {
-            switch use.kind {
+        for item in definition.actions {
+            let action: InstalledAction
+            switch item.kind {
             case .republish(let arguments):
-                actions.append(.republish(RepublishAction(arguments, ruleID: definition.id), name: use.name))
+                action = .republish(RepublishAction(arguments, ruleID: definition.id), name: item.name)
             case .action(let id):
                 // A disabled action has no sink; its rows are counted as discarded by its absence here.
                 guard let sink = sinks[id] else { continue }
-                actions.append(
-                    .sink(
-                        sink.worker,
-                        use: sink.worker.use(
-                            ruleID: definition.id, undefinedAs: definition.undefinedAs, generation: generation),
-                        name: use.name))
+                action = .sink(sink.worker, use: use(sink.worker), name: item.name)
             case .console:
-                guard let sink = sinks[use.name] else { continue }
-                actions.append(
-                    .sink(
-                        sink.worker,
-                        use: sink.worker.use(
-                            ruleID: definition.id, undefinedAs: definition.undefinedAs, generation: generation),
-                        name: use.name))
+                guard let sink = sinks[item.name] else { continue }
+                action = .sink(sink.worker, use: use(sink.worker), name: item.name)
             }
+            actions.append(item.when.map { .guarded($0, action) } ?? action)
         }
         return InstalledRule(
-            id: definition.id, compiled: definition.compiled, actions: actions,
-            maxHops: UInt8(clamping: definition.maximumHops), origin: definition.origin.description,
-            name: definition.name,
-            description: definition.description, sql: definition.sql, isEnabled: definition.isEnabled,
-            contentHash: content)
+            definition, actions: actions, gate: gate(definition, running),
+            deadLetter: deadLetter(definition, sinks, generation), contentHash: content)
+    }
+
+    /// What the running rule remembers stays as long as its rows and its options mean the same.
+    private func gate(_ definition: RuleDefinition, _ running: InstalledRule?) -> RowGate? {
+        guard let settings = definition.gate else { return nil }
+        if let running, let gate = running.gate, gate.settings == settings, running.sql == definition.sql {
+            return gate
+        }
+        return RowGate(settings)
+    }
+
+    private func deadLetter(
+        _ definition: RuleDefinition, _ sinks: [String: RunningSink], _ generation: Int
+    ) -> InstalledDeadLetter? {
+        guard case .deadLetter(let id) = definition.onError, let sink = sinks[id] else { return nil }
+        // An event that a rule raises on is often one whose payload is no text. Counted apart from what the rule's
+        // actions do with the same sink.
+        let encoding = definition.payloadEncoding == .utf8 ? .auto : definition.payloadEncoding
+        let use = sink.worker.use(
+            ruleID: definition.id, undefinedAs: definition.undefinedAs, payloadEncoding: encoding,
+            generation: -generation)
+        return InstalledDeadLetter(worker: sink.worker, use: use, name: id)
     }
 
     /// Lets sinks that nobody uses any more deliver what they have, once no shard can hand over more.

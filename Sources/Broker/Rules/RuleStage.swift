@@ -32,11 +32,14 @@ final class RuleSetRunner {
 
     /// Whether the evaluation may come some milliseconds after the message: sinks queue anyway, a republish follows at once.
     let mayWait: Bool
+    /// Whether one of the rules takes the message in place of a subscriber.
+    let consumes: Bool
 
     init(group: RuleGroup, runners: [RuleRunner]) {
         self.group = group
         self.runners = runners
         mayWait = runners.allSatisfy(\.mayWait)
+        consumes = runners.contains { $0.rule.consumes }
         members = .allocate(capacity: runners.count)
         _ = members.initialize(from: runners.map(Unmanaged.passUnretained))
     }
@@ -47,37 +50,6 @@ final class RuleSetRunner {
     @inline(__always)
     func withMember(_ position: Int, _ body: (RuleRunner) -> Void) {
         members[position]._withUnsafeGuaranteedRef(body)
-    }
-}
-
-/// One rule on one shard: its counters and its hands into the sinks.
-final class RuleRunner {
-    enum Action {
-        case sink(SinkAppender, RuleUse)
-        case republish(RepublishAction)
-    }
-
-    let rule: InstalledRule
-    let counters: RuleCounters
-    let actions: [Action]
-    var mayWait: Bool {
-        actions.allSatisfy { action in
-            if case .sink = action { true } else { false }
-        }
-    }
-    /// The sender of what this rule republishes.
-    let publisher: Publisher
-
-    init(_ rule: InstalledRule, appender: (SinkWorker) -> SinkAppender) {
-        self.rule = rule
-        counters = rule.makeCounters()
-        publisher = Publisher(clientID: rule.id, username: nil, peerHost: "", peerName: "")
-        actions = rule.actions.map { action in
-            switch action {
-            case .sink(let sink, let use, _): .sink(appender(sink), use)
-            case .republish(let action, _): .republish(action)
-            }
-        }
     }
 }
 
@@ -140,10 +112,7 @@ final class RuleStage {
         wantsDeliveryDropped = eventSets[.deliveryDropped] != nil
         wantsAuthorization = eventSets[.clientCheckAuthzComplete] != nil
         wantsPing = eventSets[.clientPing] != nil
-        let used = Set(
-            snapshot.rules.flatMap(\.actions).compactMap { action in
-                if case .sink(let worker, _, _) = action { ObjectIdentifier(worker) } else { nil }
-            })
+        let used = Set(snapshot.rules.flatMap(\.workers).map { ObjectIdentifier($0) })
         appenders = appenders.filter { used.contains($0.key) }
         listBlockingAppenders()
     }
@@ -214,12 +183,15 @@ final class RuleStage {
     /// What waits comes before anything else that rules are to see.
     private func evaluateBacklog() {
         guard !backlog.isEmpty else { return }
-        let now = context.nowNanoseconds
+        let (now, uptime) = (context.nowNanoseconds, context.uptimeNanoseconds)
         backlog.drain { set, message, nanoseconds in
             context.nowNanoseconds = nanoseconds
+            // As much earlier, unless the wall clock was set meanwhile.
+            context.uptimeNanoseconds = uptime - max(0, min(now - nanoseconds, linger * 1_000_000))
             evaluatePublish(set, message)
         }
         context.nowNanoseconds = now
+        context.uptimeNanoseconds = uptime
     }
 
     func messageDropped(_ message: MessageView, reason: StaticString) {
@@ -312,27 +284,107 @@ final class RuleStage {
         switch outcome {
         case .noResult: runner.counters.noResult.add(1)
         case .passed(let count):
+            if let gate = runner.gate { return pass(runner, gate, count, event: event, message: message) }
             runner.counters.passed.add(1)
             runner.counters.rows.add(count)
             for index in 0..<count { act(runner, row: rows[index], event: event, message: message) }
-        case .failed(let error):
-            runner.counters.exceptions.add(1)
-            logger.debug("A rule failed.", metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
+        case .failed(let error): fail(runner, error, event: event)
         }
     }
 
+    /// The rows that the rule does not hold back go on. What a row's keys raise ends the match before any of them does.
+    @inline(never)
+    private func pass(
+        _ runner: RuleRunner, _ gate: RunnerGate, _ count: Int, event: any EventColumns, message: MessageView?
+    ) {
+        guard gate.gate.takesSample(&context.random) else {
+            runner.counters.noResult.add(1)
+            gate.counters.matches.add(1)
+            return gate.counters.add(.sampled, rows: count)
+        }
+        do throws(EvaluationError) {
+            let templates = prepareTemplates(runner.rule)
+            let keys = try context.arena.allocate(RowGate.Keys.self, count: count)
+            for index in 0..<count {
+                keys[index] = try gate.gate.keys(
+                    row: rows[index], topic: record.topic, clientID: record.clientID, context: templates)
+            }
+            var passed = 0
+            for index in 0..<count {
+                let verdict = gate.gate.admit(keys[index], now: context.uptimeNanoseconds)
+                guard verdict == .passes else {
+                    gate.counters.add(verdict, rows: 1)
+                    continue
+                }
+                if passed == 0 { runner.counters.passed.add(1) }
+                passed += 1
+                runner.counters.rows.add(1)
+                act(runner, row: rows[index], event: event, message: message)
+            }
+            guard passed == 0 else { return }
+            runner.counters.noResult.add(1)
+            gate.counters.matches.add(1)
+        } catch {
+            fail(runner, error, event: event)
+        }
+    }
+
+    private func fail(_ runner: RuleRunner, _ error: EvaluationError, event: any EventColumns) {
+        runner.counters.exceptions.add(1)
+        logger.debug("A rule failed.", metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
+        guard let (appender, use) = runner.deadLetter else { return }
+        do throws(EvaluationError) {
+            let row = try error.row(of: event, ruleID: runner.rule.id, in: context)
+            runner.counters.deadLetters.add(1)
+            if appender.append(row: row, use: use, event: record, context: context) { dirtyAppenders.append(appender) }
+        } catch {
+            logger.warning(
+                "A dead letter could not be made.", metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
+        }
+    }
+
+    @inline(__always)
     private func act(_ runner: RuleRunner, row: Value, event: any EventColumns, message: MessageView?) {
         for index in 0..<runner.actions.count {
-            switch runner.actions[index] {
-            case .sink(let appender, let use):
-                if appender.append(row: row, use: use, event: record, context: context) {
-                    dirtyAppenders.append(appender)
-                }
-            case .republish(let action):
-                let succeeded = republish(action, runner, row: row, event: event, message: message)
-                let counters = runner.counters.republished[index]
-                if succeeded { counters.success.add(1) } else { counters.failed.add(1) }
+            if case .guarded(let guarded) = runner.actions[index] {
+                guard isWanted(row, by: guarded, runner, event: event) else { continue }
+                perform(guarded.action, index, runner, row: row, event: event, message: message)
+            } else {
+                perform(runner.actions[index], index, runner, row: row, event: event, message: message)
             }
+        }
+    }
+
+    @inline(__always)
+    private func perform(
+        _ action: RuleRunner.Action, _ index: Int, _ runner: RuleRunner, row: Value, event: any EventColumns,
+        message: MessageView?
+    ) {
+        switch action {
+        case .sink(let appender, let use):
+            if appender.append(row: row, use: use, event: record, context: context) { dirtyAppenders.append(appender) }
+        case .republish(let action):
+            let succeeded = republish(action, runner, row: row, event: event, message: message)
+            let counters = runner.counters.republished[index]
+            if succeeded { counters.success.add(1) } else { counters.failed.add(1) }
+        case .guarded: break  // conditions do not nest
+        }
+    }
+
+    @inline(never)
+    private func isWanted(
+        _ row: Value, by guarded: GuardedAction, _ runner: RuleRunner, event: any EventColumns
+    ) -> Bool {
+        do throws(EvaluationError) {
+            let holds = try guarded.condition.holds(for: row, event: event, in: context)
+            if !holds { guarded.counters.skipped.add(1) }
+            return holds
+        } catch {
+            guarded.counters.failed.add(1)
+            logger.debug(
+                "The condition of an action failed.",
+                metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
+            return false
         }
     }
 
@@ -376,6 +428,8 @@ final class RuleStage {
     private func prepareTemplates(_ rule: InstalledRule) -> TemplateContext {
         templates.eventMilliseconds = context.nowNanoseconds / 1_000_000
         templates.ruleID = rule.id
+        templates.undefinedAs = rule.undefinedAs
+        templates.payloadEncoding = rule.payloadEncoding
         return templates
     }
 

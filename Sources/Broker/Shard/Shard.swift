@@ -82,6 +82,7 @@ final class Shard: @unchecked Sendable {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         now = Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+        rules.context.uptimeNanoseconds = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
         clock_gettime(CLOCK_REALTIME, &time)
         wall = Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
         rules.context.nowNanoseconds = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

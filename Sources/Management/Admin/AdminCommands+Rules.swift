@@ -20,20 +20,39 @@ extension AdminCommands {
         var text = "Id:\n  \(rule.id)\nName:\n  \(rule.name)\nDescription:\n  \(rule.description)\n"
         text += "Enabled:\n  \(rule.isEnabled)\nFile:\n  \(rule.origin)\n"
         text += "SQL:\n" + rule.sql.split(separator: "\n").map { "  \($0)\n" }.joined()
+        if !rule.options.isEmpty { text += "Holds back by:\n" + rule.options.map { "  \($0)\n" }.joined() }
         text += "Metrics:\n" + metrics(rule).map { "  \(padded($0.name, 24)): \($0.value)\n" }.joined()
         text += "Actions:\n"
         for action in rule.actions {
-            text +=
-                "- Name: \(action.name)\n  success: \(action.success), failed: \(action.failed), dropped: \(action.dropped), "
-                + "queued: \(action.queued)\n"
+            text += "- Name: \(action.name)\n  \(figures(action))\n"
+        }
+        if let letter = rule.deadLetter { text += "Dead letters:\n- Name: \(letter.name)\n  \(figures(letter))\n" }
+        if !rule.memory.isEmpty {
+            text += "Remembers:\n"
+            for table in rule.memory {
+                text += "  \(padded(table.option, 24)): \(table.keys) keys, \(table.forgotten) forgotten\n"
+            }
         }
         return Result(text: text, data: data(rule))
     }
 
+    private func figures(_ action: RuleStatus.Action) -> String {
+        let skipped = action.skipped.map { ", skipped: \($0)" } ?? ""
+        return "success: \(action.success), failed: \(action.failed), dropped: \(action.dropped), "
+            + "queued: \(action.queued)\(skipped)"
+    }
+
+    /// Rules that hold rows back show how many; the others have the usual figures alone.
     private func metrics(_ rule: RuleStatus) -> [(name: String, value: Int)] {
-        [
+        let held = rule.totals.held
+        let gate = [
+            ("failed.no_result.held", held.matches), ("held.rows", held.rows), ("held.sample", held.sampled),
+            ("held.on_change", held.unchanged), ("held.suppress", held.suppressed), ("held.throttle", held.throttled),
+        ]
+        return [
             ("matched", rule.totals.matched), ("passed", rule.totals.passed), ("failed", rule.totals.failed),
             ("failed.exception", rule.totals.exceptions), ("failed.no_result", rule.totals.noResult),
+        ] + (rule.hasGate ? gate : []) + [
             ("rows", rule.totals.rows), ("actions.total", rule.actionsTotal), ("actions.success", rule.actionsSuccess),
             ("actions.failed", rule.actionsFailed), ("actions.dropped", rule.actionsDropped),
             ("actions.queued", rule.actionsQueued),
@@ -45,15 +64,23 @@ extension AdminCommands {
             "id": .string(rule.id), "name": .string(rule.name), "description": .string(rule.description),
             "enable": .boolean(rule.isEnabled), "sql": .string(rule.sql), "origin": .string(rule.origin),
             "metrics": .object(Dictionary(uniqueKeysWithValues: metrics(rule).map { ($0.name, .integer($0.value)) })),
-            "actions": .array(
-                rule.actions.map { action in
-                    .object([
-                        "name": .string(action.name), "success": .integer(action.success),
-                        "failed": .integer(action.failed),
-                        "dropped": .integer(action.dropped), "queued": .integer(action.queued),
-                    ])
-                }),
+            "actions": .array(rule.actions.map { data($0) }),
+            "dead_letters": rule.deadLetter.map { data($0) } ?? .null,
+            "remembers": .object(
+                Dictionary(
+                    uniqueKeysWithValues: rule.memory.map {
+                        ($0.option, .object(["keys": .integer($0.keys), "forgotten": .integer($0.forgotten)]))
+                    })),
         ])
+    }
+
+    private func data(_ action: RuleStatus.Action) -> JSONValue {
+        var members: [String: JSONValue] = [
+            "name": .string(action.name), "success": .integer(action.success), "failed": .integer(action.failed),
+            "dropped": .integer(action.dropped), "queued": .integer(action.queued),
+        ]
+        if let skipped = action.skipped { members["skipped"] = .integer(skipped) }
+        return .object(members)
     }
 
     func reload() throws(AdminError) -> Result {

@@ -109,7 +109,7 @@ extension Checker {
     static func hint(forFunction name: String) -> String? {
         let lower = name.lowercased()
         if lower != name, FunctionTable.entry(named: lower) != nil { return "functions are lower case: \(lower)(…)" }
-        if let hint = ForeignWords.functions[lower] { return hint }
+        if let hint = LeftOutFunctions.advice(for: name) ?? ForeignWords.functions[lower] { return hint }
         return Suggestion.hint(for: name, among: FunctionTable.all.map(\.name)) ?? "`sluice rules functions` lists all"
     }
 }

@@ -11,6 +11,8 @@ struct Checker {
     private var isInWhere = false
     /// Where names begin that rather belong to a name with a dash.
     var dashes: Set<Int> = []
+    /// What a condition over rows can name.
+    private var rowMembers: Set<String>?
 
     /// More columns that nobody knows are not listed.
     static let mostFindings = 100
@@ -25,6 +27,15 @@ struct Checker {
         }
         if case .select = statement.body, let condition = statement.condition { checker.checkWhere(condition) }
         return (topics, checker.diagnostics.sorted { $0.span.lowerBound < $1.span.lowerBound })
+    }
+
+    /// - Parameter outputs: the members of the rule's rows; nil when they are not known.
+    /// - Returns: what there is to say about a condition over a rule's rows.
+    static func check(_ condition: Expression, over outputs: Set<String>?) -> [Diagnostic] {
+        var checker = Checker()
+        checker.rowMembers = outputs
+        checker.checkCondition(condition)
+        return checker.diagnostics.sorted { $0.span.lowerBound < $1.span.lowerBound }
     }
 
     /// Calls may carry the module that EMQX's functions live in.
@@ -206,11 +217,20 @@ struct Checker {
         for case .variable(let index) in reference.steps where reference.name != "payload" { check(index) }
         checkHidden(reference)
         checkIndexes(reference)
+        if let rowMembers { return checkMember(reference, rowMembers) }
         guard !known.contains(reference.name), !aliases.contains(reference.name), !known.isEmpty, !events.isEmpty else {
             return
         }
         guard reference.name.uppercased() != "DISTINCT", diagnostics.count < Self.mostFindings else { return }
         if !dashes.contains(reference.nameSpan.lowerBound) { report(unknown: reference) }
+    }
+
+    private mutating func checkMember(_ reference: Reference, _ members: Set<String>) {
+        guard !members.contains(reference.name), reference.name != "metadata" else { return }
+        let names = members.sorted()
+        let problem = "`\(reference.name)` is not produced by the rule's SELECT list (\(names.joined(separator: ", ")))"
+        let hint = Suggestion.hint(for: reference.name, among: names)
+        diagnostics.append(Diagnostic(.unknownColumn, reference.nameSpan, problem, hint: hint))
     }
 
     private mutating func checkCall(_ fullName: String, _ count: Int?, _ nameSpan: Range<Int>, _ span: Range<Int>) {

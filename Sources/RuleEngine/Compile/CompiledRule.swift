@@ -41,9 +41,13 @@ package final class CompiledRule: @unchecked Sendable {
         plan = compiler.plan(topics, payloadPaths.names)
     }
 
-    /// - Parameter id: of the rule, for the column `metadata`.
+    /// - Parameters:
+    ///   - id: of the rule, for the column `metadata`.
+    ///   - coverage: counts the branches that evaluations take; a new one for each compilation.
     /// - Returns: the rule, unless a finding is an error; and all findings, in the order of the text.
-    package static func compile(sql: String, id: String) -> (rule: CompiledRule?, diagnostics: [Diagnostic]) {
+    package static func compile(
+        sql: String, id: String, coverage: RuleCoverage? = nil
+    ) -> (rule: CompiledRule?, diagnostics: [Diagnostic]) {
         let parsed = Parser.parse(sql)
         guard let statement = parsed.statement else { return (nil, parsed.diagnostics) }
         let (topics, checked) = Checker.check(statement)
@@ -52,6 +56,7 @@ package final class CompiledRule: @unchecked Sendable {
         guard !diagnostics.contains(where: { $0.severity == .error }) else { return (nil, diagnostics) }
         do {
             var compiler = try Compiler(sql: sql, ruleID: id)
+            compiler.coverage = coverage
             let program = try compiler.compile(statement)
             diagnostics += compiler.diagnostics
             let rule = try CompiledRule(sql, id, topics, program, compiler)

@@ -28,7 +28,7 @@ extension Compiler {
             let test = try compileTest(expression, scope, inCase: false)
             return CompiledExpression(evaluate: { frame throws(EvaluationError) in .boolean(try test(frame)) })
         case .choice(let operand, let branches, let otherwise):
-            return try compileChoice(operand, branches, otherwise, scope)
+            return try compileChoice(operand, branches, otherwise, scope, expression.span)
         case .invalid: return constant(.undefined)
         }
     }
@@ -183,7 +183,8 @@ extension Compiler {
     // MARK: CASE
 
     private mutating func compileChoice(
-        _ operand: Expression?, _ branches: [Expression.Branch], _ otherwise: Expression?, _ scope: Scope
+        _ operand: Expression?, _ branches: [Expression.Branch], _ otherwise: Expression?, _ scope: Scope,
+        _ span: Range<Int>
     ) throws(EvaluationError) -> CompiledExpression {
         var subject: CompiledExpression?
         if let operand { subject = try compile(operand, scope) }
@@ -197,18 +198,20 @@ extension Compiler {
                 let when = try compile(branch.when, scope)
                 let then = try compileBranch(branch.then, scope)
                 mayRaise = mayRaise || when.mayRaise || then.mayRaise
-                valueTests.append((when.evaluate, then.evaluate))
+                valueTests.append((when.evaluate, watched(.when, branch.when.span, then.evaluate)))
             } else {
                 let when = try compileTest(branch.when, scope, inCase: true)
                 mayRaise = true
-                tests.append((when, try compileBranch(branch.then, scope).evaluate))
+                let then = try compileBranch(branch.then, scope)
+                tests.append((when, watched(.when, branch.when.span, then.evaluate)))
             }
         }
         if branches.count > 1 { uses.branchDepth -= 1 }
         let last =
             try otherwise.map { (other) throws(EvaluationError) in try compileBranch(other, scope) }
             ?? constant(.undefined)
-        let fallback = last.evaluate
+        let elseSpan = otherwise?.span ?? span
+        let fallback = watched(.otherwise, elseSpan, isWritten: otherwise != nil, last.evaluate)
         if let subject {
             let (evaluate, pairs) = (subject.evaluate, valueTests)
             return CompiledExpression(

@@ -23,6 +23,10 @@ struct Compiler {
     var folded: [(span: Range<Int>, value: String)] = []
     var impureFunctions: Set<String> = []
     let sql: String
+    /// What counts the branches that are taken; nil but for tests of rules.
+    var coverage: RuleCoverage?
+    /// Whether WHERE or INCASE is being compiled.
+    var isInClause = false
 
     init(sql: String, ruleID: String) throws(EvaluationError) {
         self.sql = sql
@@ -34,9 +38,9 @@ struct Compiler {
     mutating func compile(_ statement: Statement) throws(EvaluationError) -> RuleProgram {
         switch statement.body {
         case .select(let fields):
-            return try compileSelect(fields, where: statement.condition).program
+            return watched(try compileSelect(fields, where: statement.condition).program)
         case .foreach(let fields, let each, let inCase):
-            return try compileForeach(fields, each, inCase, where: statement.condition).program
+            return watched(try compileForeach(fields, each, inCase, where: statement.condition).program)
         }
     }
 
@@ -48,7 +52,7 @@ struct Compiler {
         var list = try compileFields(fields, Scope())
         uses = Uses()
         let test: Test? =
-            if let condition { try compileTest(condition, list.scope.overlaid(), inCase: false) } else { nil }
+            if let condition { try compileClause(.condition, condition, list.scope.overlaid()) } else { nil }
         list.deferWhatCanWait(untilAfter: test == nil ? nil : uses.slots)
         note(list, condition)
         return SelectProgram(
@@ -71,7 +75,7 @@ struct Compiler {
         }
         for step in list.steps { order.append(RulePlan.Step(.field, step.text, isConstant: step.isConstant)) }
         var scope = list.scope.overlaid()
-        let test: Test? = if let condition { try compileTest(condition, scope, inCase: false) } else { nil }
+        let test: Test? = if let condition { try compileClause(.condition, condition, scope) } else { nil }
         if let condition {
             order.append(RulePlan.Step(.condition, "WHERE " + text(condition.span), note: "false ends the rule here"))
         }
@@ -80,7 +84,7 @@ struct Compiler {
         let element = newSlot()
         scope.overlay[alias?.name ?? "item"] = element
         order.append(RulePlan.Step(.element, "for each element as `\(alias?.name ?? "item")`"))
-        let keep: Test? = if let inCase { try compileTest(inCase, scope, inCase: false) } else { nil }
+        let keep: Test? = if let inCase { try compileClause(.inCase, inCase, scope) } else { nil }
         if let inCase {
             order.append(
                 RulePlan.Step(.inCase, "INCASE " + text(inCase.span), note: "false leaves the element out"))

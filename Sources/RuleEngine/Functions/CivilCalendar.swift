@@ -71,9 +71,9 @@ struct Civil: Equatable {
     }
 
     /// - Parameter seconds: since 1970 on the clock that is shown.
-    /// - Returns: nil outside of ``range``.
+    /// - Returns: nil before the year 0, and so far ahead that counting days might overflow.
     init?(seconds: Int) {
-        guard Civil.range.contains(seconds) else { return nil }
+        guard seconds >= Civil.range.lowerBound, seconds < 1 << 61 else { return nil }
         let days = Civil.floorDivide(seconds, by: 86400)
         let ofDay = seconds - days * 86400
         // Years that begin in March, in eras of 400 years, so that the leap day is the last of its year.
@@ -125,23 +125,62 @@ struct Civil: Equatable {
 
 /// How far a clock is ahead of UTC, in seconds.
 enum TimeZoneOffset {
-    /// The offset that `+hh:mm`, `-hh:mm:ss`, `+hhmm`, `Z`, `z` or `local` stands for; an integer is one already,
-    /// undefined is 0.
+    /// The offset that `+hh:mm`, `-hh:mm:ss`, `+hhmm`, `Z`, `z`, `local` or the name of a time zone stands for; an
+    /// integer is one already, undefined is 0.
     ///
-    /// - Parameter moment: in seconds since 1970; what `local` depends on.
+    /// - Parameter moment: in seconds since 1970; what `local` and names depend on.
     static func seconds(
-        _ value: Value, at moment: Int, of function: String
+        _ value: Value, at moment: Int, of function: String, _ zones: TimeZones
     ) throws(EvaluationError) -> Int {
+        switch try clock(value, function, zones) {
+        case .fixed(let offset): return offset
+        case .local: return local(at: moment)
+        case .zone(let zone): return zone.offset(at: moment)
+        }
+    }
+
+    /// The offset at a local time.
+    ///
+    /// A time that a clock shows twice is the first of both; one that it skips is what it would have been without the
+    /// change.
+    /// - Parameter local: the seconds from 1970 to the time that the clock shows.
+    static func seconds(
+        _ value: Value, atLocal local: Int, of function: String, _ zones: TimeZones
+    ) throws(EvaluationError) -> Int {
+        let offset: (Int) -> Int
+        switch try clock(value, function, zones) {
+        case .fixed(let seconds): return seconds
+        case .local: offset = { self.local(at: $0) }
+        case .zone(let zone): offset = { zone.offset(at: $0) }
+        }
+        let before = offset(local &- 86400)
+        let after = offset(local &+ 86400)
+        if before == after || offset(local &- before) == before { return before }
+        return offset(local &- after) == after ? after : before
+    }
+
+    private enum Clock {
+        case fixed(Int)
+        case local
+        case zone(TimeZoneFile)
+    }
+
+    private static func clock(
+        _ value: Value, _ function: String, _ zones: TimeZones
+    ) throws(EvaluationError) -> Clock {
         switch value.kind {
-        case .undefined: return 0
-        case .integer where value.integer.magnitude < 1 << 40: return value.integer
+        case .undefined: return .fixed(0)
+        case .integer where value.integer.magnitude < 1 << 40: return .fixed(value.integer)
         case .string, .atom:
-            if compareBytes(value.bytes, Value.string("local").bytes) == 0 { return local(at: moment) }
-            if let offset = parse(value.bytes) { return offset }
+            if compareBytes(value.bytes, Value.string("local").bytes) == 0 { return .local }
+            if let offset = parse(value.bytes) { return .fixed(offset) }
+            if let zone = zones.zone(named: String(decoding: value.bytes, as: UTF8.self)) { return .zone(zone) }
         default: break
         }
         throw .badArgument(
-            function: function, reason: "an offset is as '+08:00', '-0330', 'Z', 'local' or a number of seconds")
+            function: function,
+            reason: "an offset is as '+08:00', '-0330', 'Z', 'local', a number of seconds, or a time zone's name as "
+                + "'Europe/Berlin'")
     }
 
     /// Of the process's time zone.
@@ -151,30 +190,27 @@ enum TimeZoneOffset {
         return localtime_r(&time, &parts) == nil ? 0 : parts.tm_gmtoff
     }
 
-    /// `Z`, `z`, `+hh:mm`, `+hh:mm:ss`, `+hhmm` or `+hhmmss`, up to 23:59:59 either way.
+    /// `Z`, `z`, `+hh:mm`, `+hh:mm:ss` or `+hhmm`, up to 23:59:59 either way; between colons one digit is enough.
     static func parse(_ text: Bytes) -> Int? {
         guard let first = text.first else { return nil }
         if text.count == 1 { return first | 0x20 == UInt8(ascii: "z") ? 0 : nil }
         guard first == UInt8(ascii: "+") || first == UInt8(ascii: "-") else { return nil }
-        let parts: [Int?]
-        switch text.count {
-        case 5: parts = [number(text, 1), number(text, 3), 0]
-        case 7: parts = [number(text, 1), number(text, 3), number(text, 5)]
-        case 6 where text[3] == UInt8(ascii: ":"): parts = [number(text, 1), number(text, 4), 0]
-        case 9 where text[3] == UInt8(ascii: ":") && text[6] == UInt8(ascii: ":"):
-            parts = [number(text, 1), number(text, 4), number(text, 7)]
-        default: return nil
+        let digits = text.part(1..<text.count)
+        var parts: [Int?]
+        if digits.count == 4, !digits.contains(UInt8(ascii: ":")) {
+            parts = [DateDigits.number(digits, at: 0, width: 2), DateDigits.number(digits, at: 2, width: 2)]
+        } else {
+            parts = digits.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).map { part in
+                part.count > 2 || part.isEmpty
+                    ? nil : DateDigits.number(Bytes(rebasing: part), at: 0, width: part.count)
+            }
         }
-        guard let hours = parts[0], let minutes = parts[1], let seconds = parts[2], hours < 24, minutes < 60,
-            seconds < 60
+        if parts.count == 2 { parts.append(0) }
+        guard parts.count == 3, let hours = parts[0], let minutes = parts[1], let seconds = parts[2], hours < 24,
+            minutes < 60, seconds < 60
         else { return nil }
         let offset = hours * 3600 + minutes * 60 + seconds
         return first == UInt8(ascii: "-") ? -offset : offset
-    }
-
-    /// Two digits.
-    private static func number(_ text: Bytes, _ position: Int) -> Int? {
-        DateDigits.number(text, at: position, width: 2)
     }
 }
 
@@ -188,6 +224,14 @@ enum DateDigits {
             value = value * 10 + Int(byte - 0x30)
         }
         return value
+    }
+
+    /// As ``number(_:at:width:)``; the first digit may be a sign.
+    static func signedNumber(_ text: Bytes, at position: Int, width: Int) -> Int? {
+        guard position < text.count, width > 1, text[position] == 0x2B || text[position] == 0x2D else {
+            return number(text, at: position, width: width)
+        }
+        return number(text, at: position + 1, width: width - 1).map { text[position] == 0x2D ? -$0 : $0 }
     }
 
     /// Appends with leading zeros.

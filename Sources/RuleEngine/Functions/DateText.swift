@@ -8,7 +8,9 @@ enum RFC3339 {
     ) throws(EvaluationError) -> Value {
         let moment = Moment(count, unit)
         let offset = Civil.range.contains(moment.seconds) ? TimeZoneOffset.local(at: moment.seconds) : 0
-        guard Civil.range.contains(moment.seconds), let civil = Civil(seconds: moment.seconds + offset) else {
+        guard Civil.range.contains(moment.seconds), Civil.range.contains(moment.seconds + offset),
+            let civil = Civil(seconds: moment.seconds + offset)
+        else {
             throw .badArgument(function: function, reason: "the time is outside of the years 0 to 9999")
         }
         let output = arena.scratch
@@ -37,12 +39,10 @@ enum RFC3339 {
         DateDigits.append(civil.second, width: 2, to: output)
     }
 
-    /// - Returns: nil for anything else; digits of the second beyond the ninth are dropped. A leap second counts as the
-    ///   one that follows.
+    /// - Returns: nil for anything else; digits of the second beyond the ninth are dropped. Two digits of hours, minutes
+    ///   and seconds count on, whatever they are: a leap second is the one that follows.
     static func moment(_ text: Bytes) -> Moment? {
-        guard text.count >= 20, let civil = dateAndTime(text), civil.hasValidDay, civil.hour < 24, civil.minute < 60,
-            civil.second <= 60
-        else { return nil }
+        guard text.count >= 20, let civil = dateAndTime(text), civil.hasValidDay else { return nil }
         var position = 19
         var nanosecond = 0
         if text[position] == UInt8(ascii: ".") {
@@ -56,10 +56,20 @@ enum RFC3339 {
             }
             guard position > start else { return nil }
         }
-        let zone = Bytes(rebasing: text[position...])
-        let isOffset = zone.count == 1 || (zone.count == 6 && zone[3] == UInt8(ascii: ":"))
-        guard isOffset, let offset = TimeZoneOffset.parse(zone) else { return nil }
+        guard let offset = offset(Bytes(rebasing: text[position...])) else { return nil }
         return Moment(seconds: civil.seconds - offset, nanosecond: nanosecond)
+    }
+
+    /// `Z`, `+hh:mm` or `+hh`.
+    private static func offset(_ zone: Bytes) -> Int? {
+        if zone.count == 1 { return TimeZoneOffset.parse(zone) }
+        guard zone.count == 3 || zone.count == 6 && zone[3] == UInt8(ascii: ":"),
+            zone[0] == UInt8(ascii: "+") || zone[0] == UInt8(ascii: "-"),
+            let hours = DateDigits.number(zone, at: 1, width: 2),
+            let minutes = zone.count == 3 ? 0 : DateDigits.number(zone, at: 4, width: 2)
+        else { return nil }
+        let offset = hours * 3600 + minutes * 60
+        return zone[0] == UInt8(ascii: "-") ? -offset : offset
     }
 
     private static func dateAndTime(_ text: Bytes) -> Civil? {
@@ -127,6 +137,7 @@ enum DateFormat {
         while let part = next(&rest) {
             switch part {
             case .literal(let byte): output.append(byte)
+            case .year where civil.year > 9999: output.append(decimal: civil.year)
             case .year: DateDigits.append(civil.year, width: 4, to: output)
             case .month: DateDigits.append(civil.month, width: 2, to: output)
             case .day: DateDigits.append(civil.day, width: 2, to: output)
@@ -170,6 +181,8 @@ enum DateFormat {
             case .hour: parsed.hour = try number(text, &position, 2, "hour")
             case .minute: parsed.minute = try number(text, &position, 2, "minute")
             case .second: parsed.second = try number(text, &position, 2, "second")
+            // What follows the seconds may be missing from the end.
+            case .fraction where position >= text.count, .offset where position >= text.count: position += 1
             case .fraction(let digits):
                 parsed.nanosecond = try number(text, &position, digits, "part of a second")
                 for _ in digits..<9 { parsed.nanosecond *= 10 }
@@ -188,7 +201,7 @@ enum DateFormat {
     private static func number(
         _ text: Bytes, _ position: inout Int, _ width: Int, _ field: StaticString
     ) throws(EvaluationError) -> Int {
-        guard let value = DateDigits.number(text, at: position, width: width) else {
+        guard let value = DateDigits.signedNumber(text, at: position, width: width) else {
             throw failure("the text has no \(field) of \(width) digits at byte \(position)")
         }
         position += width

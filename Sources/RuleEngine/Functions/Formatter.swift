@@ -104,11 +104,21 @@ extension Formatter {
         return position > start ? number : nil
     }
 
+    private static var printable: Bytes {
+        Value.string(
+            " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+        ).bytes
+    }
+
     private mutating func paddingCharacter() throws(EvaluationError) -> Bytes {
         if take(UInt8(ascii: "*")) {
             let value = try next()
-            guard value.kind == .string, value.count == 1 else { throw failure("the padding is one character") }
-            return value.bytes
+            if value.kind == .string, value.count == 1 { return value.bytes }
+            // The code of a printable character of ASCII.
+            guard value.kind == .integer, 32...126 ~= value.integer else {
+                throw failure("the padding is one printable character of ASCII")
+            }
+            return Self.printable.part(value.integer - 32..<value.integer - 31)
         }
         guard position < format.count else { throw failure("the format ends within a directive") }
         let (_, length) = format.code(at: position)
@@ -135,7 +145,8 @@ extension Formatter {
             // The depth at which the output is cut, which has no effect here.
             if directive.letter & 0x20 == 0 { _ = try next() }
             try TermText(isPretty: isPretty, isUnicode: directive.isUnicode, output: field).append(value)
-            try fitTerm(directive)
+            // The width of a pretty term is that of its lines, and everything is one line here.
+            if isPretty { output.append(field.bytes) } else { try fitTerm(directive) }
         case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "x"), UInt8(ascii: "X"), UInt8(ascii: "+"),
             UInt8(ascii: "#"):
             try integer(directive)

@@ -69,9 +69,6 @@ package struct FunctionEntry: Sendable {
     }
 }
 
-/// The arguments of one call, evaluated.
-package typealias Arguments = UnsafeBufferPointer<Value>
-
 /// All functions by name. One name is one entry; the number of arguments is the entry's business.
 package enum FunctionTable {
     /// The function groups in the order of the reference page.

@@ -6,8 +6,8 @@ extension FunctionTable {
             doc: "The n-th element, counted from 1; raises when there is none.",
             examples: [.init("nth(2, [3, 1, 2])", "1"), .init("nth(0, [3, 1, 2])", nil)],
             body: { arguments, _ throws(EvaluationError) in
-                let number = try arguments[0].clampedInteger("nth")
-                let elements = try arguments[1].arrayElements("nth")
+                let number = try arguments.integer(0, of: "nth")
+                let elements = try arguments.array(1, of: "nth")
                 guard number >= 1, number <= elements.count else { throw outOfRange("nth", elements.count) }
                 return elements[number - 1]
             }),
@@ -16,7 +16,7 @@ extension FunctionTable {
             doc: "The first element; raises when the array is empty.",
             examples: [.init("first([3, 1, 2])", "3"), .init("first([])", nil)],
             body: { arguments, _ throws(EvaluationError) in
-                guard let element = try arguments[0].arrayElements("first").first else { throw outOfRange("first", 0) }
+                guard let element = try arguments.array(0, of: "first").first else { throw outOfRange("first", 0) }
                 return element
             }),
         FunctionEntry(
@@ -24,14 +24,14 @@ extension FunctionTable {
             doc: "The last element; raises when the array is empty.",
             examples: [.init("last([3, 1, 2])", "2"), .init("last([])", nil)],
             body: { arguments, _ throws(EvaluationError) in
-                guard let element = try arguments[0].arrayElements("last").last else { throw outOfRange("last", 0) }
+                guard let element = try arguments.array(0, of: "last").last else { throw outOfRange("last", 0) }
                 return element
             }),
         FunctionEntry(
             "length", .array, [.init("array", .array)], returns: .integer, doc: "The number of elements.",
             examples: [.init("length([3, 1, 2])", "3"), .init("length('abc')", nil)],
             body: { arguments, _ throws(EvaluationError) in
-                .integer(try arguments[0].arrayElements("length").count)
+                .integer(try arguments.array(0, of: "length").count)
             }),
         sublist,
         FunctionEntry(
@@ -39,7 +39,7 @@ extension FunctionTable {
             doc: "Whether an element has the type and the value of `x`.",
             examples: [.init("contains('a', ['a', 'b'])", "true"), .init("contains(1.0, [1])", "false")],
             body: { arguments, context throws(EvaluationError) in
-                let elements = try arguments[1].arrayElements("contains")
+                let elements = try arguments.array(1, of: "contains")
                 let wanted = arguments[0]
                 return .boolean(elements.contains { Operators.exactlyEqual($0, wanted) })
             }),
@@ -57,9 +57,9 @@ extension FunctionTable {
         ],
         body: { arguments, _ throws(EvaluationError) in
             let hasStart = arguments.count == 3
-            let start = hasStart ? try arguments[0].clampedInteger("sublist") : 1
-            let length = try arguments[hasStart ? 1 : 0].clampedInteger("sublist")
-            let elements = try arguments[hasStart ? 2 : 1].arrayElements("sublist")
+            let start = hasStart ? try arguments.integer(0, of: "sublist") : 1
+            let length = try arguments.integer(hasStart ? 1 : 0, of: "sublist")
+            let elements = try arguments.array(hasStart ? 2 : 1, of: "sublist")
             guard start >= 1, length >= 0 else {
                 throw .badArgument(function: "sublist", reason: "takes a start of 1 or more and no negative length")
             }

@@ -81,20 +81,6 @@ extension FunctionTable {
     ]
 }
 
-extension Arguments {
-    /// The bytes of an argument that has to be text.
-    ///
-    /// - Parameter index: of an argument that is there.
-    /// - Throws: ``EvaluationError/badArgument(function:reason:)`` for another type.
-    func text(_ index: Int, of function: String) throws(EvaluationError) -> Bytes {
-        let value = self[index]
-        guard value.isText else {
-            throw .badArgument(function: function, reason: "argument \(index + 1) is text, not \(value.kind)")
-        }
-        return value.bytes
-    }
-}
-
 private enum Base64Decoding {
     /// - Returns: false when the text is no base 64 with padding; the output then ends somewhere. [RFC 4648 §4]
     static func append(_ text: Bytes, to output: OutputBuffer) -> Bool {

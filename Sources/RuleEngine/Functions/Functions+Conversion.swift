@@ -49,7 +49,7 @@ extension FunctionTable {
             returns: .string, doc: "The bytes in upper-case hexadecimal digits behind the prefix.",
             examples: [.init("bin2hexstr('abc')", "'616263'"), .init("bin2hexstr('a', '0x')", "'0x61'")],
             body: { arguments, context throws(EvaluationError) in
-                let prefix = arguments.count > 1 ? try arguments.stringBytes("bin2hexstr", 1) : nil
+                let prefix = arguments.isPresent(1) ? try arguments.text(1, of: "bin2hexstr") : nil
                 return try Conversions.hex("bin2hexstr", arguments, prefix ?? Value.emptyString.bytes, context.arena)
             }),
         FunctionEntry(
@@ -128,7 +128,7 @@ private enum Conversions {
     static func float(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
         let value = try number(arguments[0], context.arena)
         guard arguments.count > 1 else { return .float(value) }
-        let decimals = try arguments.wholeNumber("float", 1)
+        let decimals = try arguments.integer(1, of: "float")
         guard (1...253).contains(decimals) else {
             throw .badArgument(function: "float", reason: "the decimals are 1 to 253, not \(decimals)")
         }
@@ -153,7 +153,7 @@ private enum Conversions {
         guard arguments[0].kind == .float else {
             throw .badArgument(function: "float2str", reason: "takes a float, not \(arguments[0].kind)")
         }
-        let decimals = try arguments.wholeNumber("float2str", 1)
+        let decimals = try arguments.integer(1, of: "float2str")
         guard (0...253).contains(decimals) else {
             throw .badArgument(function: "float2str", reason: "the decimals are 0 to 253, not \(decimals)")
         }
@@ -208,9 +208,9 @@ extension Conversions {
     }
 
     static func unhex(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        var digits = try arguments.stringBytes("hexstr2bin", 0)
-        if arguments.count > 1 {
-            let prefix = try arguments.stringBytes("hexstr2bin", 1)
+        var digits = try arguments.text(0, of: "hexstr2bin")
+        if arguments.isPresent(1) {
+            let prefix = try arguments.text(1, of: "hexstr2bin")
             guard digits.starts(with: prefix) else {
                 throw .badArgument(function: "hexstr2bin", reason: "the prefix is missing")
             }

@@ -1,3 +1,4 @@
+internal import BigInt
 internal import Buffers
 
 // Moments as numbers and text. The clock is the context's; sub-second digits and calendars are counted here.
@@ -43,7 +44,7 @@ extension FunctionTable {
                 let moment =
                     arguments.isEmpty
                     ? Moment(Int(context.nowNanoseconds), .nanosecond)
-                    : Moment(try arguments.integer(0, of: "mongo_date"), unit)
+                    : Moment(try arguments.smallInteger(0, of: "mongo_date"), unit)
                 guard let milliseconds = moment.count(in: .millisecond) else { throw .overflow("mongo_date") }
                 let key = Value.string("$date").bytes
                 return try context.arena.object([Member(key: key, value: .integer(milliseconds))])
@@ -60,7 +61,7 @@ extension FunctionTable {
             ],
             body: { arguments, context throws(EvaluationError) in
                 let unit = try arguments.unit(1, of: "unix_ts_to_rfc3339")
-                let count = try arguments.integer(0, of: "unix_ts_to_rfc3339")
+                let count = try arguments.smallInteger(0, of: "unix_ts_to_rfc3339")
                 return try RFC3339.text(count, unit, of: "unix_ts_to_rfc3339", in: context.arena)
             }),
         FunctionEntry(
@@ -70,7 +71,7 @@ extension FunctionTable {
                 .init("rfc3339_to_unix_ts('2023-11-15T06:13:20.5+08:00', 'millisecond')", "1700000000500"),
                 .init("rfc3339_to_unix_ts('2023-02-30T00:00:00Z')", nil),
             ],
-            body: { arguments, _ throws(EvaluationError) in
+            body: { arguments, context throws(EvaluationError) in
                 let unit = try arguments.unit(1, of: "rfc3339_to_unix_ts")
                 let text = try arguments.text(0, of: "rfc3339_to_unix_ts")
                 guard let moment = RFC3339.moment(text) else {
@@ -78,8 +79,7 @@ extension FunctionTable {
                         function: "rfc3339_to_unix_ts",
                         reason: "takes a date and time as 2023-11-14T22:13:20Z, with Z or an offset")
                 }
-                guard let count = moment.count(in: unit) else { throw .overflow("rfc3339_to_unix_ts") }
-                return .integer(count)
+                return try moment.value(in: unit, context.arena)
             }),
     ]
 
@@ -92,12 +92,14 @@ extension FunctionTable {
             ], returns: .string, pure: false,
             doc: """
                 A time since 1970 (default: now) with `%Y %m %d %H %M %S`, `%N %3N %6N` (parts of the second) and \
-                `%z %:z %::z` (the offset) replaced; other text stays.
+                `%z %:z %::z` (the offset) replaced; other text stays. The offset is as in `timezone_to_offset_seconds`.
                 """,
             examples: [
                 .init(
                     "format_date('second', '+08:00', '%Y-%m-%d %H:%M:%S%:z', 1700000000)",
-                    "'2023-11-15 06:13:20+08:00'"), .init("format_date('hour', 'Z', '%Y', 0)", nil),
+                    "'2023-11-15 06:13:20+08:00'"),
+                .init("format_date('second', 'Europe/Berlin', '%H:%M %:z', 1700000000)", "'23:13 +01:00'"),
+                .init("format_date('hour', 'Z', '%Y', 0)", nil),
             ],
             body: { arguments, context throws(EvaluationError) in
                 let unit = try arguments.unit(0, of: "format_date")
@@ -105,8 +107,9 @@ extension FunctionTable {
                 let moment =
                     arguments.count < 4
                     ? Moment(Int(context.nowNanoseconds), .nanosecond)
-                    : Moment(try arguments.integer(3, of: "format_date"), unit)
-                let offset = try TimeZoneOffset.seconds(arguments[1], at: moment.seconds, of: "format_date")
+                    : Moment(try arguments.smallInteger(3, of: "format_date"), unit)
+                let offset = try TimeZoneOffset.seconds(
+                    arguments[1], at: moment.seconds, of: "format_date", context.timeZones)
                 let scratch = context.arena.scratch
                 scratch.removeAll()
                 guard DateFormat.append(moment, offset: offset, format, to: scratch) else {
@@ -123,13 +126,14 @@ extension FunctionTable {
             returns: .integer, pure: false,
             doc: """
                 The time since 1970 of text in the format of `format_date`. Other characters of the format skip one of \
-                the text each; year to second are required, what follows the format is ignored.
+                the text each; year to second are required, what follows the format is ignored. Of a local time that \
+                there is twice, the first counts.
                 """,
             examples: [
                 .init("date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S', '2023-11-14 22:13:20')", "1700000000"),
                 .init("date_to_unix_ts('second', '%H:%M:%S', '22:13:20')", nil),
             ],
-            body: { arguments, _ throws(EvaluationError) in
+            body: { arguments, context throws(EvaluationError) in
                 let name = "date_to_unix_ts"
                 let unit = try arguments.unit(0, of: name)
                 let format = try arguments.text(arguments.count - 2, of: name)
@@ -137,13 +141,11 @@ extension FunctionTable {
                 let parsed = try DateFormat.parse(text, format)
                 var offset = 0
                 if arguments.count == 4 {
-                    // Twice, since the offset of `local` is that of the moment which the offset leads to.
-                    offset = try TimeZoneOffset.seconds(arguments[1], at: parsed.seconds, of: name)
-                    offset = try TimeZoneOffset.seconds(arguments[1], at: parsed.seconds - offset, of: name)
+                    offset = try TimeZoneOffset.seconds(
+                        arguments[1], atLocal: parsed.seconds, of: name, context.timeZones)
                 }
                 let moment = Moment(seconds: parsed.seconds - offset, nanosecond: parsed.nanosecond)
-                guard let count = moment.count(in: unit) else { throw .overflow(name) }
-                return .integer(count)
+                return try moment.value(in: unit, context.arena)
             }),
     ]
 
@@ -153,12 +155,19 @@ extension FunctionTable {
         FunctionEntry(
             name, .date, [.init("offset", .any)], returns: .integer, pure: false,
             doc: """
-                The seconds of an offset: `+hh:mm`, `-hh:mm:ss`, `+hhmm`, `Z`, `local`; integers stay.
+                The seconds of an offset: `+hh:mm`, `-hh:mm:ss`, `+hhmm`, `Z`, `local`, or the IANA name of a time \
+                zone (as it is now); integers stay. Differs from EMQX: names raise there.
                 """,
-            examples: [.init("\(name)('+08:00')", "28800"), .init("\(name)('+24:00')", nil)],
+            examples: [
+                .init("\(name)('+08:00')", "28800"), .init("\(name)('Asia/Tokyo')", "32400"),
+                .init("\(name)('+24:00')", nil),
+            ],
             body: { arguments, context throws(EvaluationError) in
+                // An integer of any size stays as it is.
+                if arguments[0].isInteger { return arguments[0] }
                 let now = Moment(Int(context.nowNanoseconds), .nanosecond)
-                return .integer(try TimeZoneOffset.seconds(arguments[0], at: now.seconds, of: name))
+                return .integer(
+                    try TimeZoneOffset.seconds(arguments[0], at: now.seconds, of: name, context.timeZones))
             })
     }
 }
@@ -176,13 +185,13 @@ extension Arguments {
         }
         return unit
     }
+}
 
-    fileprivate func integer(_ index: Int, of function: String) throws(EvaluationError) -> Int {
-        guard self[index].kind == .integer else {
-            throw .badArgument(
-                function: function, reason: "argument \(index + 1) is a 64-bit integer, not \(self[index].kind)")
-        }
-        return self[index].integer
+extension Moment {
+    /// The count of units since 1970, of any size, rounded down.
+    fileprivate func value(in unit: TimeUnit, _ arena: Arena) throws(EvaluationError) -> Value {
+        if let count = count(in: unit) { return .integer(count) }
+        return try arena.integer(BigInt(seconds) * BigInt(unit.perSecond) + BigInt(nanosecond / unit.nanoseconds))
     }
 }
 

@@ -12,7 +12,7 @@ extension FunctionTable {
                 """,
             examples: [.init("sprintf('~s: ~.1f', 'a', 2.25)", "'a: 2.3'"), .init("sprintf('~s')", nil)],
             body: { arguments, context throws(EvaluationError) in
-                let format = try arguments.stringBytes("sprintf", 0)
+                let format = try arguments.text(0, of: "sprintf")
                 return try formatted("sprintf", format, Arguments(rebasing: arguments[1...]), context.arena)
             }),
         FunctionEntry(
@@ -20,8 +20,8 @@ extension FunctionTable {
             doc: "As `sprintf`, with the arguments in an array.",
             examples: [.init("sprintf_s('~5..0b', [42])", "'00042'"), .init("sprintf_s('~s', [1])", nil)],
             body: { arguments, context throws(EvaluationError) in
-                let format = try arguments.stringBytes("sprintf_s", 0)
-                return try formatted("sprintf_s", format, try arguments.list("sprintf_s", 1), context.arena)
+                let format = try arguments.text(0, of: "sprintf_s")
+                return try formatted("sprintf_s", format, try arguments.array(1, of: "sprintf_s"), context.arena)
             }),
     ]
 

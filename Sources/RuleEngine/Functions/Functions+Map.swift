@@ -18,13 +18,16 @@ extension FunctionTable {
                 .init("map_get('a', 'no JSON')", "null()"),
             ],
             body: { arguments, context throws(EvaluationError) in
-                let path = try arguments[0].textBytes("map_get")
+                let fallback = arguments.count > 2 ? arguments[2] : .undefined
+                // An array is no path; other types are not either, and raise.
+                if arguments[0].kind == .array { return fallback }
+                let path = try arguments.text(0, of: "map_get")
                 var value = arguments[1]
                 var start = 0
                 while start <= path.count, !value.isUndefined {
                     value = try value.step(key: nextKey(of: path, &start), in: context.arena)
                 }
-                return value.isUndefined && arguments.count > 2 ? arguments[2] : value
+                return value.isUndefined ? fallback : value
             }),
         FunctionEntry(
             "map_put", .map, [.init("path", .string), .init("value", .any), .init("map", .any)], returns: .object,
@@ -35,7 +38,7 @@ extension FunctionTable {
                 .init(#"mget('b', map_put('a', 1, '{"b":2}'))"#, "2"),
             ],
             body: { arguments, context throws(EvaluationError) in
-                let path = try arguments[0].textBytes("map_put")
+                let path = try arguments.text(0, of: "map_put")
                 var target = arguments[2]
                 if target.isText { target = try JSON.decodeIfValid(target.bytes, in: context.arena) }
                 return try put(arguments[1], at: path, from: 0, depth: 0, into: target, context.arena)
@@ -49,8 +52,9 @@ extension FunctionTable {
             doc: "The member of exactly that key, dots included; if there is none, the default or undefined.",
             examples: [.init(#"mget('a.b', '{"a.b":7}')"#, "7"), .init("mget('a', 'no JSON')", nil)],
             body: { arguments, context throws(EvaluationError) in
-                let object = try arguments[1].object("mget", in: context.arena)
-                let value = object.member(try arguments[0].textBytes("mget"))
+                let object = try arguments.object(1, of: "mget", in: context.arena)
+                // A key that is no text is the key of no member.
+                let value = arguments[0].isText ? object.member(arguments[0].bytes) : .undefined
                 return value.isUndefined && arguments.count > 2 ? arguments[2] : value
             }),
         FunctionEntry(
@@ -58,8 +62,8 @@ extension FunctionTable {
             doc: "The object with the member of exactly that key set, dots included.",
             examples: [.init("mget('a.b', mput('a.b', 1, map_new()))", "1"), .init("mput('a', 1, nosuch)", nil)],
             body: { arguments, context throws(EvaluationError) in
-                let object = try arguments[2].object("mput", in: context.arena)
-                return try object.setting(try arguments[0].textBytes("mput"), to: arguments[1], in: context.arena)
+                let object = try arguments.object(2, of: "mput", in: context.arena)
+                return try object.setting(try arguments.text(0, of: "mput"), to: arguments[1], in: context.arena)
             }),
     ]
 
@@ -84,7 +88,7 @@ extension FunctionTable {
             "map_size", .map, [.init("map", .object)], returns: .integer, doc: "The number of members.",
             examples: [.init(#"map_size('{"b":1,"a":2}')"#, "2"), .init("map_size(1)", nil)],
             body: { arguments, context throws(EvaluationError) in
-                .integer(try arguments[0].object("map_size", in: context.arena).members.count)
+                .integer(try arguments.object(0, of: "map_size", in: context.arena).members.count)
             }),
     ]
 }
@@ -99,7 +103,7 @@ extension FunctionTable {
             name, .map, [.init("map", .object)], returns: .array, doc: doc,
             examples: [.init(example.0, example.1), .init("\(name)(1)", nil)],
             body: { arguments, context throws(EvaluationError) in
-                let members = try arguments[0].object(name, in: context.arena).members
+                let members = try arguments.object(0, of: name, in: context.arena).members
                 let elements = try context.arena.allocate(Value.self, count: members.count)
                 for index in 0..<members.count { elements[index] = try element(members[index], context.arena) }
                 return .array(UnsafeBufferPointer(elements))

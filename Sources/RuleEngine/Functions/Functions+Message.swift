@@ -22,8 +22,8 @@ extension FunctionTable {
             examples: [.init("topic()", "topic"), .init("topic(1)", "'t'"), .init("topic(9)", nil)],
             body: { arguments, context throws(EvaluationError) in
                 let topic = try value(of: .topic, context)
-                guard let number = arguments.first, topic.isText else { return topic }
-                return .string(try level(try number.clampedInteger("topic"), of: topic.bytes))
+                guard !arguments.isEmpty, topic.isText else { return topic }
+                return .string(try level(try arguments.integer(0, of: "topic"), of: topic.bytes))
             }),
         FunctionEntry(
             "flags", .message, [], returns: .object, pure: false,
@@ -38,7 +38,9 @@ extension FunctionTable {
             doc: "One of the message's flags; undefined when it is not there.",
             examples: [.init("flag('retain')", "flags.retain"), .init("flag('nosuch')", "null()")],
             body: { arguments, context throws(EvaluationError) in
-                try value(of: .flags, context).member(try arguments[0].textBytes("flag"))
+                // A name that is no text names no flag.
+                guard arguments[0].isText else { return .undefined }
+                return try value(of: .flags, context).member(arguments[0].bytes)
             }),
         FunctionEntry(
             "payload", .message, [.init("path", .string, optional: true)], returns: .any, pure: false,
@@ -47,8 +49,9 @@ extension FunctionTable {
             examples: [.init("payload()", "payload"), .init("payload('a.b')", "null()")],
             body: { arguments, context throws(EvaluationError) in
                 var value = try value(of: .payload, context)
-                guard let argument = arguments.first else { return value }
-                let path = try argument.textBytes("payload")
+                if arguments.isEmpty { return value }
+                guard arguments[0].isText else { return .undefined }
+                let path = arguments[0].bytes
                 var start = 0
                 while start <= path.count { value = value.member(nextKey(of: path, &start)) }
                 return value
@@ -113,8 +116,11 @@ extension FunctionTable {
                 .init("\(name)(\(list), \(examples.0), 2)", "false"),
             ],
             body: { arguments, _ throws(EvaluationError) in
-                let wanted = try arguments[1].textBytes(name)
-                for element in try arguments[0].arrayElements(name) {
+                let elements = try arguments.array(0, of: name)
+                // What is no text is no topic that a list could have.
+                guard arguments[1].isText else { return .false }
+                let wanted = arguments[1].bytes
+                for element in elements {
                     let topic = element.member(Value.string("topic").bytes)
                     guard topic.isText, fits(topic.bytes, wanted) else { continue }
                     guard arguments.count > 2 else { return .true }

@@ -53,7 +53,7 @@ extension FunctionTable {
         body: { arguments, context throws(EvaluationError) in
             let value = arguments[0]
             if value.kind == .array || value.isText && value.count == 0 { return .boolean(value.count == 0) }
-            return .boolean(try value.object("is_empty", in: context.arena).count == 0)
+            return .boolean(try arguments.object(0, of: "is_empty", in: context.arena).count == 0)
         })
 }
 
@@ -77,7 +77,7 @@ extension FunctionTable {
             name, .null, [.init("a", .any), .init("b", .any, optional: true)], returns: .any, doc: doc,
             examples: examples,
             body: { arguments, _ throws(EvaluationError) in
-                let candidates = arguments.count == 1 ? try arguments[0].arrayElements(name) : arguments
+                let candidates = arguments.count == 1 ? try arguments.array(0, of: name) : arguments
                 return candidates.first(where: isWanted) ?? .undefined
             })
     }

@@ -8,8 +8,8 @@ extension FunctionTable {
             doc: "Whether the pattern matches anywhere in the text.",
             examples: [.init("regex_match('abc1', '[0-9]$')", "true"), .init("regex_match('a', '[')", nil)],
             body: { arguments, context throws(EvaluationError) in
-                let subject = try arguments.stringBytes("regex_match", 0)
-                let source = try arguments.stringBytes("regex_match", 1)
+                let subject = try arguments.flatBytes(0, of: "regex_match", in: context.arena)
+                let source = try arguments.flatBytes(1, of: "regex_match", in: context.arena)
                 let pattern = try context.regex.pattern(source, function: "regex_match")
                 return .boolean(try context.regex.match(pattern, subject, function: "regex_match") != nil)
             }),
@@ -25,10 +25,18 @@ extension FunctionTable {
                 .init("regex_replace('ab', '(a)(b)', '\\2\\1')", "'ba'"),
             ],
             body: { arguments, context throws(EvaluationError) in
-                let subject = try arguments.stringBytes("regex_replace", 0)
-                let source = try arguments.stringBytes("regex_replace", 1)
-                let replacement = try RegexReplacement(try arguments.stringBytes("regex_replace", 2))
+                let subject = try arguments.flatBytes(0, of: "regex_replace", in: context.arena)
+                let source = try arguments.flatBytes(1, of: "regex_replace", in: context.arena)
+                let text = try arguments.text(2, of: "regex_replace")
                 let pattern = try context.regex.pattern(source, function: "regex_replace")
+                let replacement: RegexReplacement
+                do throws(EvaluationError) {
+                    replacement = try RegexReplacement(text)
+                } catch {
+                    // A replacement that is not valid matters where something is replaced.
+                    if try context.regex.match(pattern, subject, function: "regex_replace") != nil { throw error }
+                    return .string(subject)
+                }
                 return try replacement.replaceAll(pattern, in: subject, context)
             }),
         FunctionEntry(
@@ -39,8 +47,8 @@ extension FunctionTable {
                 .init("regex_extract('xyz', '(q)?(x)')", "['', 'x']"),
             ],
             body: { arguments, context throws(EvaluationError) in
-                let subject = try arguments.stringBytes("regex_extract", 0)
-                let source = try arguments.stringBytes("regex_extract", 1)
+                let subject = try arguments.flatBytes(0, of: "regex_extract", in: context.arena)
+                let source = try arguments.flatBytes(1, of: "regex_extract", in: context.arena)
                 let pattern = try context.regex.pattern(source, function: "regex_extract")
                 guard let count = try context.regex.match(pattern, subject, function: "regex_extract"), count > 1 else {
                     return .emptyArray

@@ -23,8 +23,9 @@ extension FunctionTable {
     private static let store: [FunctionEntry] = [
         FunctionEntry(
             "kv_store_put", .state, [.init("key", .any), .init("value", .any)], returns: .boolean, pure: false,
-            doc: "Keeps a value under a key of any type in the node's memory; true. Raises when 10,000 keys are there, "
-                + "and for a value of more than 1 MiB.",
+            doc:
+                "Keeps a value under a key of any type in the node's memory; true. Raises beyond 10,000 keys, 1 MiB for "
+                + "a key or a value, and 64 MiB for all of them.",
             examples: [.init("kv_store_put('k', 'v')", "true")],
             body: { arguments, context throws(EvaluationError) in
                 try context.store.put(try arguments[0].storable(), try arguments[1].storable())
@@ -53,7 +54,9 @@ extension FunctionTable {
     private static let dictionary: [FunctionEntry] = [
         FunctionEntry(
             "proc_dict_put", .state, [.init("key", .any), .init("value", .any)], returns: .any, pure: false,
-            doc: "Keeps a value for the connection whose event is evaluated; what was there before, or undefined.",
+            doc:
+                "Keeps a value for the connection whose event is evaluated; what was there before, or undefined. Raises "
+                + "beyond 10,000 keys, 1 MiB for a key or a value, and 4 MiB for all of them.",
             examples: [.init("proc_dict_put('new', 1)", "null()")],
             body: { arguments, context throws(EvaluationError) in
                 let key = try arguments[0].storable()
@@ -78,10 +81,11 @@ extension FunctionTable {
 
     private static let environment = FunctionEntry(
         "getenv", .state, [.init("name", .string)], returns: .string, pure: false,
-        doc: "The environment variable `EMQXVAR_` and the name, as it was at the start; empty text when it is not set.",
+        doc: "The environment variable whose name is `EMQXVAR_` (or `SLUICEVAR_`) and `name`, as it was at the start; "
+            + "empty text when it is not set. Other variables cannot be read.",
         examples: [.init("getenv('NOSUCH')", "''"), .init("getenv(1)", nil)],
         body: { arguments, context throws(EvaluationError) in
-            let name = String(decoding: try arguments[0].textBytes("getenv"), as: UTF8.self)
+            let name = String(decoding: try arguments.text(0, of: "getenv"), as: UTF8.self)
             return try context.arena.string(context.environment[name] ?? "")
         })
 }

@@ -60,7 +60,8 @@ extension FunctionTable {
             "The characters from `start`, which counts from 0; at most `length` of them.",
             [.init("substr('abcdef', 2, 3)", "'cde'"), .init("substr('abc', -1)", nil)], TextPart.substring),
         entry(
-            "rm_prefix", [text, .init("prefix", .string)], "The text without the prefix, if it begins with it.",
+            "rm_prefix", [text, .init("prefix", .string)],
+            "The text without the prefix, if it begins with it; other values come back as they are.",
             [.init("rm_prefix('foo/bar', 'foo/')", "'bar'"), .init("rm_prefix('foo', 'bar')", "'foo'")],
             TextPart.removePrefix),
         entry(

@@ -20,12 +20,12 @@ extension FunctionTable {
         body: { arguments, context throws(EvaluationError) in
             let whole = try BitRange(whole: arguments[0], "subbits")
             let hasStart = arguments.count > 2
-            let start = hasStart ? try arguments[1].clampedInteger("subbits") : 1
-            let length = try arguments[hasStart ? 2 : 1].clampedInteger("subbits")
+            let start = hasStart ? try arguments.integer(1, of: "subbits") : 1
+            let length = try arguments.integer(hasStart ? 2 : 1, of: "subbits")
+            guard start >= 1, start <= whole.count else { return .undefined }
             let type = try choice(arguments, 3, ["integer", "float", "bits"])
             let isSigned = try choice(arguments, 4, ["unsigned", "signed"]) == 1
             let isLittle = try choice(arguments, 5, ["big", "little"]) == 1
-            guard start >= 1, start <= whole.count else { return .undefined }
             let rest = whole.dropping(start - 1)
             let range = length >= 0 && length <= rest.count ? rest.prefix(length) : rest
             switch type {
@@ -45,7 +45,7 @@ extension FunctionTable {
         _ arguments: Arguments, _ index: Int, _ words: [StaticString]
     ) throws(EvaluationError) -> Int {
         guard arguments.count > index else { return 0 }
-        let argument = try arguments[index].textBytes("subbits")
+        let argument = try arguments.text(index, of: "subbits")
         for (number, word) in words.enumerated() where compareBytes(argument, Value.string(word).bytes) == 0 {
             return number
         }

@@ -3,9 +3,9 @@ internal import Buffers
 /// Text with parts exchanged.
 enum TextChange {
     static func replace(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("replace")
-        let pattern = try arguments.stringBytes("replace", 1)
-        let replacement = try arguments.stringBytes("replace", 2)
+        let text = try arguments.subject(0, of: "replace")
+        let pattern = try arguments.text(1, of: "replace")
+        let replacement = try arguments.text(2, of: "replace")
         let place = arguments.count > 3 ? try arguments.side("replace", 3, ["all", "leading", "trailing"]) : 0
         guard pattern.count > 0 else { return .string(text) }
         if place == 0 { return try replaceAll(text, pattern, replacement, context.arena) }
@@ -60,7 +60,7 @@ enum TextChange {
 extension TextChange {
     /// No escape is shorter than the UTF-8 of what it stands for, so the result fits in the text's length.
     static func unescape(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("unescape")
+        let text = try arguments.subject(0, of: "unescape")
         guard text.contains(UInt8(ascii: "\\")) else { return .string(text) }
         let result = try context.arena.bytes(count: text.count)
         var used = 0

@@ -3,16 +3,16 @@ internal import Buffers
 /// Text of many values.
 enum TextList {
     static func concat(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let values = arguments.count > 1 ? arguments : try arguments.list("concat", 0)
+        let values = arguments.count > 1 ? arguments : try arguments.array(0, of: "concat")
         return try join(values, Bytes(start: nil, count: 0), context.arena)
     }
 
     static func join(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
         guard arguments.count > 1 else {
-            return try join(try arguments.list("join_to_string", 0), Value.string(", ").bytes, context.arena)
+            return try join(try arguments.array(0, of: "join_to_string"), Value.string(", ").bytes, context.arena)
         }
-        let separator = try arguments.stringBytes("join_to_string", 0)
-        return try join(try arguments.list("join_to_string", 1), separator, context.arena)
+        let separator = try arguments.text(0, of: "join_to_string")
+        return try join(try arguments.array(1, of: "join_to_string"), separator, context.arena)
     }
 
     private static func join(
@@ -31,7 +31,7 @@ enum TextList {
     static func sqlValues(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
         let scratch = context.arena.scratch
         scratch.removeAll()
-        for (index, value) in try arguments.list("join_to_sql_values_string", 0).enumerated() {
+        for (index, value) in try arguments.array(0, of: "join_to_sql_values_string").enumerated() {
             if index > 0 { scratch.append(", ") }
             try appendSQL(value, to: scratch)
             guard scratch.count <= context.arena.limit else { throw .memoryLimit }

@@ -3,7 +3,7 @@ internal import Buffers
 /// Measures and parts of text.
 enum TextPart {
     static func length(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        .integer(try characterCount(of: try arguments.subject("strlen"), "strlen"))
+        .integer(try characterCount(of: try arguments.subject(0, of: "strlen"), "strlen"))
     }
 
     static func characterCount(of text: Bytes, _ function: String) throws(EvaluationError) -> Int {
@@ -11,19 +11,21 @@ enum TextPart {
     }
 
     static func firstByte(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        guard let byte = try arguments.subject("ascii").first else {
+        guard let byte = try arguments.subject(0, of: "ascii").first else {
             throw .badArgument(function: "ascii", reason: "the text is empty")
         }
         return .integer(Int(byte))
     }
 
     static func substring(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("substr")
-        let start = try arguments.wholeNumber("substr", 1)
-        let length = arguments.count > 2 ? try arguments.wholeNumber("substr", 2) : Int.max
+        let text = try arguments.subject(0, of: "substr")
+        let start = try arguments.integer(1, of: "substr")
+        let length = arguments.count > 2 ? try arguments.integer(2, of: "substr") : Int.max
+        if length == 0 { return .emptyString }
         guard start >= 0, length >= 0 else {
             throw .badArgument(function: "substr", reason: "start and length are not negative")
         }
+        if start == 0, length == Int.max { return .string(text) }
         if text.isOneByteGraphemes {
             let first = min(start, text.count)
             return .string(text.part(first..<first + min(length, text.count - first)))
@@ -39,15 +41,17 @@ enum TextPart {
     }
 
     static func removePrefix(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("rm_prefix")
-        let prefix = try arguments.stringBytes("rm_prefix", 1)
+        // What does not begin with the prefix comes back as it is, whatever its type.
+        let prefix = try arguments.text(1, of: "rm_prefix")
+        guard arguments[0].isText else { return arguments[0] }
+        let text = arguments[0].bytes
         guard text.starts(with: prefix) else { return .string(text) }
         return .string(text.part(prefix.count..<text.count))
     }
 
     static func find(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("find")
-        let bytes = try arguments.stringBytes("find", 1)
+        let text = try arguments.subject(0, of: "find")
+        let bytes = try arguments.text(1, of: "find")
         let side = arguments.count > 2 ? try arguments.side("find", 2, ["leading", "trailing"]) : 0
         guard bytes.count > 0 else { return .string(text) }
         let pattern = BytePattern(bytes)
@@ -63,8 +67,8 @@ extension TextPart {
     ]
 
     static func split(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("split")
-        let separator = try arguments.stringBytes("split", 1)
+        let text = try arguments.subject(0, of: "split")
+        let separator = try arguments.text(1, of: "split")
         let option = arguments.count > 2 ? try arguments.side("split", 2, splitOptions) + 1 : 0
         let keepsEmpty = option % 2 == 1
         guard separator.count > 0 else { return try parts([text], keepsEmpty, context.arena) }
@@ -107,8 +111,8 @@ extension TextPart {
     }
 
     static func tokens(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("tokens")
-        var separators = CharacterSetText(try arguments.stringBytes("tokens", 1))
+        let text = try arguments.subject(0, of: "tokens")
+        var separators = CharacterSetText(try arguments.text(1, of: "tokens"))
         if arguments.count > 2 {
             _ = try arguments.side("tokens", 2, ["nocrlf"])
             separators.insert(0x0D)

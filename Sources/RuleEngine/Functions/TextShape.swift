@@ -3,13 +3,13 @@ internal import Buffers
 /// Case, white space, order and width of text.
 enum TextShape {
     static func lower(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("lower")
+        let text = try arguments.subject(0, of: "lower")
         guard text.isASCII else { return try context.arena.string(try text.wellFormed("lower").lowercased()) }
         return try map(text, context.arena) { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }
     }
 
     static func upper(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("upper")
+        let text = try arguments.subject(0, of: "upper")
         guard text.isASCII else { return try context.arena.string(try text.wellFormed("upper").uppercased()) }
         return try map(text, context.arena) { $0 &- 0x61 < 26 ? $0 & 0xDF : $0 }
     }
@@ -25,7 +25,7 @@ enum TextShape {
     }
 
     static func reverse(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("reverse")
+        let text = try arguments.subject(0, of: "reverse")
         guard text.isOneByteGraphemes else {
             return try context.arena.string(String(try text.wellFormed("reverse").reversed()))
         }
@@ -39,20 +39,20 @@ enum TextShape {
 // White space is what Unicode calls pattern white space.
 extension TextShape {
     static func trim(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("trim")
+        let text = try arguments.subject(0, of: "trim")
         let end = self.end(of: text, isWhiteSpace)
         return .string(text.part(start(of: text.part(0..<end))..<end))
     }
 
     static func trimStart(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("ltrim")
+        let text = try arguments.subject(0, of: "ltrim")
         return .string(text.part(start(of: text)..<text.count))
     }
 
     static func trimEnd(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("rtrim")
+        let text = try arguments.subject(0, of: "rtrim")
         guard arguments.count > 1 else { return .string(text.part(0..<end(of: text, isWhiteSpace))) }
-        let characters = CharacterSetText(try arguments.stringBytes("rtrim", 1))
+        let characters = CharacterSetText(try arguments.text(1, of: "rtrim"))
         return .string(text.part(0..<end(of: text) { characters.contains($0) }))
     }
 
@@ -86,10 +86,10 @@ extension TextShape {
 
 extension TextShape {
     static func pad(_ arguments: Arguments, _ context: EvaluationContext) throws(EvaluationError) -> Value {
-        let text = try arguments.subject("pad")
-        let length = try arguments.wholeNumber("pad", 1)
+        let text = try arguments.subject(0, of: "pad")
+        let length = try arguments.integer(1, of: "pad")
         let side = arguments.count > 2 ? try arguments.side("pad", 2, ["trailing", "leading", "both"]) : 0
-        let filler = arguments.count > 3 ? try arguments.stringBytes("pad", 3) : Value.string(" ").bytes
+        let filler = arguments.count > 3 ? try arguments.text(3, of: "pad") : Value.string(" ").bytes
         let count = try TextPart.characterCount(of: text, "pad")
         guard length > count, filler.count > 0 else { return .string(text) }
         let missing = length - count
@@ -120,7 +120,7 @@ extension TextShape {
 extension Arguments {
     /// The index of a word among those that a function knows.
     func side(_ function: String, _ index: Int, _ words: [StaticString]) throws(EvaluationError) -> Int {
-        let word = try stringBytes(function, index)
+        let word = try text(index, of: function)
         for (number, known) in words.enumerated() where compareBytes(word, Value.string(known).bytes) == 0 {
             return number
         }

@@ -3,20 +3,25 @@ package import Buffers
 extension JSON {
     /// Values nested deeper are not written: more than what ``decode(_:in:)`` makes, since SQL builds around it.
     private static let maximumOutputDepth = 256
+    /// The most bytes that one value is written as: a payload of a megabyte can be selected under a thousand names.
+    package static let maximumOutput = 8 * 1024 * 1024
 
     /// Appends a value as JSON text: no white space, members in ascending order of their keys, `/` and non-ASCII as
     /// they are, ill-formed UTF-8 replaced by U+FFFD, floats in the shortest form that reads back.
     ///
     /// - Throws: ``EvaluationError/badArgument(function:reason:)`` for a bit string, which JSON has no form for, and
-    ///   ``EvaluationError/depthLimit``; the output then ends in the middle of the value.
+    ///   ``EvaluationError/depthLimit``, and ``EvaluationError/memoryLimit`` beyond ``maximumOutput``; the output then
+    ///   ends in the middle of the value.
     package static func append(
         _ value: Value, to output: OutputBuffer, undefinedAs: UndefinedEncoding = .text
     ) throws(EvaluationError) {
-        try append(value, to: output, undefinedAs, depth: 0)
+        try append(value, to: output, undefinedAs, depth: 0, end: output.count + maximumOutput)
     }
 
+    /// - Parameter end: where the output must not be longer. Looked at behind what can be long: strings beyond a word's
+    ///   length, and arrays and objects, whose other members take no more than the memory that they are read from.
     private static func append(
-        _ value: Value, to output: OutputBuffer, _ undefinedAs: UndefinedEncoding, depth: Int
+        _ value: Value, to output: OutputBuffer, _ undefinedAs: UndefinedEncoding, depth: Int, end: Int
     ) throws(EvaluationError) {
         switch value.kind {
         case .undefined:
@@ -29,7 +34,9 @@ extension JSON {
         case .integer: output.append(decimal: value.integer)
         case .bigInteger: output.append(BigIntegerText.decimal(value))
         case .float: FloatText.appendShortest(value.float, to: output)
-        case .string, .atom: appendString(value.bytes, to: output)
+        case .string, .atom:
+            appendString(value.bytes, to: output)
+            if value.count > 512, output.count > end { throw .memoryLimit }
         case .bitString:
             throw .badArgument(function: "json_encode", reason: "a bit string of \(value.count) bits has no JSON form")
         case .array:
@@ -38,10 +45,11 @@ extension JSON {
             for element in value.elements {
                 output.append(separator)
                 separator = UInt8(ascii: ",")
-                try append(element, to: output, undefinedAs, depth: depth + 1)
+                try append(element, to: output, undefinedAs, depth: depth + 1, end: end)
             }
             if value.count == 0 { output.append(separator) }
             output.append(UInt8(ascii: "]"))
+            if output.count > end { throw .memoryLimit }
         case .object:
             guard depth < maximumOutputDepth else { throw .depthLimit }
             var separator = UInt8(ascii: "{")
@@ -50,10 +58,11 @@ extension JSON {
                 separator = UInt8(ascii: ",")
                 appendString(member.key, to: output)
                 output.append(UInt8(ascii: ":"))
-                try append(member.value, to: output, undefinedAs, depth: depth + 1)
+                try append(member.value, to: output, undefinedAs, depth: depth + 1, end: end)
             }
             if value.count == 0 { output.append(separator) }
             output.append(UInt8(ascii: "}"))
+            if output.count > end { throw .memoryLimit }
         }
     }
 

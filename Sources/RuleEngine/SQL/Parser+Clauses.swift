@@ -296,6 +296,21 @@ extension Parser {
         return condition
     }
 
+    /// A condition without a clause around it, up to the end of the text.
+    mutating func parseWholeCondition() -> Expression? {
+        let condition = attemptCondition()
+        while !isAtEnd {
+            let before = index
+            if isAtClause {
+                expected(["AND", "OR", "the end"])
+                return condition
+            }
+            resumeCondition(.where)
+            if index == before { advance() }
+        }
+        return condition
+    }
+
     private mutating func attemptCondition() -> Expression? {
         let start = index
         do {

@@ -76,6 +76,21 @@ struct Parser {
         return (Result(statement: statement, diagnostics: Array(found.prefix(maximumProblems))), lexer.openComment)
     }
 
+    /// Reads a condition that stands alone, such as an action's `when`.
+    static func parseCondition(_ text: String) -> (condition: Expression?, diagnostics: [Diagnostic]) {
+        let bytes = Array(text.utf8)
+        guard bytes.count <= maximumLength, bytes.contains(where: { $0 > 32 }) else {
+            let problem = bytes.count > maximumLength ? "the condition is too long" : "the condition is blank"
+            return (nil, [Diagnostic(.badText, 0..<min(1, bytes.count), problem)])
+        }
+        var lexer = Lexer(bytes, takesOpenComment: false)
+        lexer.run()
+        var parser = Parser(text: bytes, tokens: lexer.tokens, diagnostics: lexer.diagnostics)
+        let condition = parser.parseWholeCondition()
+        let found = parser.diagnostics.sorted { $0.span.lowerBound < $1.span.lowerBound }
+        return (found.contains { $0.severity == .error } ? nil : condition, Array(found.prefix(maximumProblems)))
+    }
+
     /// Every statement has FROM. Where none is, a name like it in front of a topic is one.
     private static func misspeltFrom(_ tokens: [Token]) -> Int? {
         guard !tokens.contains(where: { $0.kind == .keyword(.from) }), tokens.count > 2 else { return nil }

@@ -53,8 +53,10 @@ private struct Rendering {
     }
 
     mutating func run(_ output: OutputBuffer, _ escaping: TemplateEscaping) throws(EvaluationError) {
+        let end = output.count + JSON.maximumOutput
         for part in template.parts {
             let mark = output.count
+            guard mark <= end else { throw .memoryLimit }
             if part.kind == .literal {
                 append(part.start, part.count, to: output)
                 guard escaping.coversLiterals else { continue }
@@ -62,9 +64,12 @@ private struct Rendering {
                 try append(part, to: output)
                 // A pattern is the author's: its slashes are directories.
                 if part.kind == .date, escaping == .fileName { continue }
+                // What is percent-encoded already is one part of a URL.
+                if part.filter == .url, escaping == .percent || escaping == .requestTarget { continue }
             }
             try escaping.apply(to: output, from: mark, in: context.arena)
         }
+        guard output.count <= end else { throw .memoryLimit }
     }
 
     mutating func single() throws(EvaluationError) -> Value {
@@ -85,7 +90,7 @@ private struct Rendering {
         case .date:
             template.dates[part.start].append(
                 milliseconds: context.eventMilliseconds, offset: context.utcOffset, to: output)
-        case .row: try filtered(row, part.filter, to: output)
+        case .row: try filtered(try context.encoded(row: row), part.filter, to: output)
         case .value, .ruleID, .attempt, .deliveryID:
             let value = try self.value(part)
             if part.defaultStart >= 0, value.isUndefined || value.kind == .null {
@@ -94,7 +99,8 @@ private struct Rendering {
                 return try encodeTail(part.filter, from: mark, output)
             }
             if value.isUndefined, try appendMissing(part, to: output) { return }
-            try filtered(value, part.filter, to: output)
+            let isJSON = part.filter == .json && context.payloadEncoding != .utf8 && template.isPayload(part)
+            try filtered(isJSON ? try context.encoded(payload: value) : value, part.filter, to: output)
         }
     }
 

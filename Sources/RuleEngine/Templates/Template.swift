@@ -122,6 +122,11 @@ package final class Template: Sendable {
         parts.count == 1 && parts[0].kind != .literal && parts[0].kind != .date && parts[0].filter == .text
     }
 
+    /// Whether a part is the placeholder of the payload as a whole.
+    func isPayload(_ part: Part) -> Bool {
+        part.kind == .value && part.count == 1 && steps[part.start].count == 7 && key(part.start) == "payload"
+    }
+
     /// - Parameter step: of a placeholder's path.
     func key(_ step: Int) -> String {
         String(decoding: pool[steps[step].start..<steps[step].start + steps[step].count], as: UTF8.self)

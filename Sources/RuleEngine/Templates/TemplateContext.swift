@@ -18,6 +18,8 @@ package final class TemplateContext {
     package var deliveryID: String
     /// How undefined members of the whole row are written.
     package var undefinedAs: JSON.UndefinedEncoding
+    /// How the payload enters JSON.
+    package var payloadEncoding = PayloadEncoding.utf8
     /// For text on its way to the arena; used by one rendering at a time.
     let scratch = OutputBuffer()
 

@@ -60,7 +60,7 @@ package struct TypedJSONTemplate: Sendable {
     private func append(
         _ template: Template, _ row: Value, _ output: OutputBuffer, _ context: TemplateContext
     ) throws(EvaluationError) {
-        let value = try template.value(row: row, context: context)
+        let value = try typedValue(template, row, context)
         guard value.isUndefined, missing != .compat else {
             return try JSON.append(value, to: output, undefinedAs: context.undefinedAs)
         }
@@ -71,11 +71,24 @@ package struct TypedJSONTemplate: Sendable {
         }
     }
 
+    private func typedValue(
+        _ template: Template, _ row: Value, _ context: TemplateContext
+    ) throws(EvaluationError) -> Value {
+        let value = try template.value(row: row, context: context)
+        guard context.payloadEncoding != .utf8, let part = template.parts.first else { return value }
+        if part.kind == .row { return try context.encoded(row: value) }
+        return template.isPayload(part) ? try context.encoded(payload: value) : value
+    }
+
     private mutating func add(_ node: JSONTemplateNode) throws(EvaluationError) {
         switch node {
         case .literal(let stored):
             let output = OutputBuffer()
-            try JSON.append(try stored.value(in: Arena(chunkSize: 1024)), to: output)
+            let arena = Arena(chunkSize: 1024)
+            let value = try stored.value(in: arena)
+            // The value lies in the arena.
+            defer { withExtendedLifetime(arena) {} }
+            try JSON.append(value, to: output)
             add(Array(output.bytes))
         case .template(let text): add(template: text, keepsType: true)
         case .array(let elements):

@@ -29,7 +29,7 @@ package enum FloatText {
             whole += 1
             digits = 0
         }
-        if value < 0 { output.append(UInt8(ascii: "-")) }
+        if value.sign == .minus { output.append(UInt8(ascii: "-")) }
         output.append(decimal: whole)
         guard decimals > 0 else { return }
         output.append(UInt8(ascii: "."))

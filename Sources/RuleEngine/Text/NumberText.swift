@@ -3,7 +3,7 @@ package import Buffers
 /// Text that a comparison with a number reads as a number. [EMQX rule-sql: comparison]
 package enum NumberText {
     /// The integer or float that the text spells: `[+-]digits` or `[+-]digits.digits[e[+-]digits]` and nothing else, no
-    /// white space either.
+    /// white space either. A comma is taken for the point.
     ///
     /// - Returns: nil when it spells neither, or a float beyond the range of a double.
     /// - Throws: ``EvaluationError/memoryLimit`` for too many digits.
@@ -33,9 +33,7 @@ package enum NumberText {
     /// The double that `digits.digits[e[+-]digits]` with an optional sign spells; nil when it is anything else or
     /// infinite.
     package static func float(_ text: Bytes) -> Double? {
-        guard let number = Scan(text), number.isFloat, let magnitude = nearestDouble(number.unsigned) else {
-            return nil
-        }
+        guard let number = Scan(text), number.isFloat, let magnitude = number.magnitude else { return nil }
         return number.isNegative ? -magnitude : magnitude
     }
 
@@ -54,7 +52,7 @@ package enum NumberText {
             }
             unsigned = Bytes(rebasing: text[position...])
             guard Scan.digits(text, &position) else { return nil }
-            if position < text.count, text[position] == UInt8(ascii: ".") {
+            if position < text.count, text[position] == UInt8(ascii: ".") || text[position] == UInt8(ascii: ",") {
                 isFloat = true
                 position += 1
                 guard Scan.digits(text, &position) else { return nil }
@@ -66,6 +64,14 @@ package enum NumberText {
                 }
             }
             guard position == text.count else { return nil }
+        }
+
+        /// Of a float; nil when it is infinite.
+        var magnitude: Double? {
+            guard let comma = unsigned.firstIndex(of: UInt8(ascii: ",")) else { return nearestDouble(unsigned) }
+            var copy = Array(unsigned)
+            copy[comma] = UInt8(ascii: ".")
+            return copy.withUnsafeBytes { nearestDouble($0) }
         }
 
         /// Steps over digits; false when there are none.

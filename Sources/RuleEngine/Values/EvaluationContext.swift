@@ -10,13 +10,17 @@ package final class EvaluationContext {
     package let node: String
     /// Nanoseconds since 1970 (UTC). The owner sets it once per tick; tests freeze it.
     package var nowNanoseconds: Int64 = 0
+    /// Nanoseconds of a clock that never goes back, for what lasts a while. Set with the other one.
+    package var uptimeNanoseconds: Int64 = 0
     package var random: RandomSource
     /// The node-wide table of `kv_store_*`.
     package let store: KeyValueStore
     /// The table of `proc_dict_*`, which belongs to the connection whose event is evaluated; the owner swaps it.
-    package var processDictionary = StoredDictionary()
+    package var processDictionary = StoredDictionary(byteLimit: 4 << 20)
     /// What `jq` has compiled.
     let jqPrograms = JQPrograms()
+    /// What the date functions know of the world's clocks.
+    let timeZones = TimeZones()
     /// What `getenv` sees; the names carry no prefix.
     package let environment: [String: String]
     /// The event under evaluation, for the message accessors (`topic()`, `qos()`, …).

@@ -18,6 +18,8 @@ package enum EvaluationError: Error, Equatable {
     case depthLimit
     case timeLimit
     case regexLimit
+    /// `kv_store_put` or `proc_dict_put` found no room; the text says which bound it hit.
+    case storeFull(String)
 
     /// The class that `expect: {error: …}` in a rule's test names, and the metric's reason label.
     package var name: String {
@@ -33,6 +35,7 @@ package enum EvaluationError: Error, Equatable {
         case .depthLimit: "depth_limit"
         case .timeLimit: "time_limit"
         case .regexLimit: "regex_limit"
+        case .storeFull: "store_full"
         }
     }
 
@@ -49,6 +52,7 @@ package enum EvaluationError: Error, Equatable {
         case .rowLimit: "the evaluation makes more rows than allowed"
         case .depthLimit: "values are nested deeper than allowed"
         case .timeLimit: "the evaluation takes more time than allowed"
+        case .storeFull(let bound): "the table of kv_store_put or proc_dict_put is full: \(bound)"
         case .regexLimit: "matching the regular expression takes more steps than allowed"
         }
     }

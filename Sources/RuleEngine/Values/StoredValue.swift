@@ -83,30 +83,69 @@ extension StoredValue {
     }
 }
 
-/// A bounded table of stored values.
+extension StoredValue {
+    /// What the value takes in memory, in bytes, roughly: contents, not what a heap adds.
+    package var byteCount: Int {
+        let own = MemoryLayout<StoredValue>.size
+        switch self {
+        case .undefined, .null, .boolean, .integer, .float: return own
+        case .bigInteger(_, let magnitude): return own + magnitude.count * MemoryLayout<UInt>.size
+        case .string(let bytes), .atom(let bytes), .bitString(let bytes, _): return own + bytes.count
+        case .array(let elements): return elements.reduce(own) { $0 + $1.byteCount }
+        case .object(let members): return members.reduce(own) { $0 + $1.key.count + $1.value.byteCount }
+        }
+    }
+}
+
+/// A table of stored values, bounded in entries and in bytes.
 package struct StoredDictionary: Sendable {
-    package static let limit = 10_000
-    private var entries: [StoredValue: StoredValue] = [:]
-
-    package init() {}
-
-    package subscript(key: StoredValue) -> StoredValue? { entries[key] }
-
-    /// - Returns: the previous value, if there was one.
-    /// - Throws: ``EvaluationError/memoryLimit`` when the table is full.
-    package mutating func put(_ key: StoredValue, _ value: StoredValue) throws(EvaluationError) -> StoredValue? {
-        guard entries.count < Self.limit || entries[key] != nil else { throw .memoryLimit }
-        return entries.updateValue(value, forKey: key)
+    private struct Entry {
+        var value: StoredValue
+        /// Of key and value.
+        var byteCount: Int
     }
 
-    package mutating func remove(_ key: StoredValue) -> StoredValue? { entries.removeValue(forKey: key) }
+    /// The most entries.
+    package static let limit = 10_000
+    /// The most bytes of all keys and values together.
+    package let byteLimit: Int
+    package private(set) var byteCount = 0
+    private var entries: [StoredValue: Entry] = [:]
+
+    package init(byteLimit: Int) { self.byteLimit = byteLimit }
+
+    package subscript(key: StoredValue) -> StoredValue? { entries[key]?.value }
+
+    /// - Returns: the previous value, if there was one.
+    /// - Throws: ``EvaluationError/storeFull(_:)`` when there is no room; what was there before stays.
+    package mutating func put(_ key: StoredValue, _ value: StoredValue) throws(EvaluationError) -> StoredValue? {
+        let before = entries[key]
+        guard before != nil || entries.count < Self.limit else {
+            throw .storeFull("\(Self.limit) keys are kept, which is the most")
+        }
+        let added = key.byteCount + value.byteCount
+        let sum = byteCount - (before?.byteCount ?? 0) + added
+        guard sum <= byteLimit else {
+            throw .storeFull("all keys and values together would take more than \(byteLimit >> 20) MiB")
+        }
+        byteCount = sum
+        entries[key] = Entry(value: value, byteCount: added)
+        return before?.value
+    }
+
+    package mutating func remove(_ key: StoredValue) -> StoredValue? {
+        guard let entry = entries.removeValue(forKey: key) else { return nil }
+        byteCount -= entry.byteCount
+        return entry.value
+    }
 }
 
 /// The table of `kv_store_*`: one for a node, used from all shards.
 package final class KeyValueStore: Sendable {
-    private let table = Mutex(StoredDictionary())
+    package static let byteLimit = 64 << 20
+    private let table: Mutex<StoredDictionary>
 
-    package init() {}
+    package init(byteLimit: Int = KeyValueStore.byteLimit) { table = Mutex(StoredDictionary(byteLimit: byteLimit)) }
 
     package func get(_ key: StoredValue) -> StoredValue? { table.withLock { $0[key] } }
     package func put(_ key: StoredValue, _ value: StoredValue) throws(EvaluationError) {

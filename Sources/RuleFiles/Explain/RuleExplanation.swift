@@ -10,6 +10,8 @@ package struct RuleExplanation: Sendable, Encodable {
         /// Where it goes, as far as that is fixed.
         package let target: String?
         package let isEnabled: Bool
+        /// The condition on the row under which it acts.
+        package var when: String?
         package let templates: [Template]
     }
 
@@ -83,8 +85,12 @@ package struct RuleExplanation: Sendable, Encodable {
         sql = rule.sql
         isEnabled = rule.isEnabled
         plan = rule.compiled.plan
-        state = Self.state(rule.compiled.plan)
-        actions = rule.actions.map { Self.action($0, definition) }
+        state = (rule.gate?.lines ?? []).map { "holds back by \($0)" } + Self.state(rule.compiled.plan)
+        actions = rule.actions.map { use in
+            var action = Self.action(use, definition)
+            action.when = use.when?.text
+            return action
+        }
     }
 
     private static func state(_ plan: RulePlan) -> [String] {
@@ -196,9 +202,10 @@ extension RuleExplanation {
             text += actions.isEmpty ? "  actions: none, the rule only counts\n" : "  actions, in order, for each row:\n"
         }
         for (index, action) in actions.enumerated() {
+            let when = action.when.map { "  when \($0)" } ?? ""
             let target = action.target.map { " to \($0)" } ?? ""
             text +=
-                "    \(index + 1). \(action.kind)\(target)  (\(action.name)\(action.isEnabled ? "" : ", disabled"))\n"
+                "    \(index + 1). \(action.kind)\(target)  (\(action.name)\(action.isEnabled ? "" : ", disabled"))\(when)\n"
             for template in action.templates {
                 text += "       \(template.name): \(template.placeholders.joined(separator: " "))\n"
             }

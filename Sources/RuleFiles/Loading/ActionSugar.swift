@@ -7,6 +7,14 @@ enum ActionItem {
     case inline(type: String, action: YAMLNode, connector: YAMLNode?, node: YAMLNode)
     case republish(YAMLNode, templates: YAMLNode?, node: YAMLNode)
     case console(YAMLNode, node: YAMLNode)
+
+    /// Where it stands.
+    var node: YAMLNode {
+        switch self {
+        case .reference(_, _, let node), .inline(_, _, _, let node), .republish(_, _, let node), .console(_, let node):
+            node
+        }
+    }
 }
 
 /// Reads the forms that an entry of `actions` can have, and splits short objects into connector and action.
@@ -20,10 +28,10 @@ enum ActionSugar {
             context.report(node.problem(.wrongType, "an action is a name such as \"http:name\" or a mapping"))
             return nil
         }
-        for key in ["when", "on_error"] {
-            if let entry = node.entry(key) {
-                context.report(entry.key.problem(.notSupported, "\(key) is not supported yet", hint: "leave it out"))
-            }
+        if let entry = node.entry("on_error") {
+            context.report(
+                entry.key.problem(
+                    .notSupported, "on_error of a single action is not supported yet", hint: "the rule's own is"))
         }
         let named = entries.filter { forms.contains($0.name) }
         guard let form = named.first else {

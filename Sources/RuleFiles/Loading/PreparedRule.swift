@@ -6,6 +6,8 @@ struct PreparedRule {
     struct Item {
         let item: ActionItem
         let name: String
+        /// The condition under which it gets a row.
+        let when: YAMLNode?
     }
 
     let object: RawObject
@@ -35,7 +37,14 @@ struct PreparedRule {
 
     /// Ids of the actions it names.
     var references: [String] {
-        items.compactMap { if case .reference(let type, let name, _) = $0.item { "\(type):\(name)" } else { nil } }
+        let named = items.compactMap {
+            if case .reference(let type, let name, _) = $0.item { "\(type):\(name)" } else { nil }
+        }
+        var context = ReadContext()
+        guard let node = node["on_error"], let read = FieldType<RuleErrorHandling>.onError.read(node, &context),
+            case .deadLetter(let id) = read
+        else { return named }
+        return named + [id]
     }
 
     private mutating func add(_ nodes: [YAMLNode], _ interpolator: Interpolator, _ context: inout ReadContext) {
@@ -50,12 +59,12 @@ struct PreparedRule {
             }
             if case .reference(let type, let name, _) = item {
                 missing.forEach { context.report($0) }
-                items.append(Item(item: item, name: "\(type):\(name)"))
+                items.append(Item(item: item, name: "\(type):\(name)", when: node["when"]))
                 continue
             }
             inline += 1
             let name = "\(object.name)~\(inline)"
-            items.append(Item(item: item, name: name))
+            items.append(Item(item: item, name: name, when: node["when"]))
             if case .inline(let type, let action, let connector, let place) = item {
                 addObjects(type, name, action, connector, place, missing)
             } else {

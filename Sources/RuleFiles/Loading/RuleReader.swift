@@ -6,6 +6,8 @@ struct RuleReader {
     private let rule: PreparedRule
     private let declared: Set<String>
     private(set) var context: ReadContext
+    /// The members of the rule's rows, where they are known.
+    private var outputs: Set<String>?
 
     init(_ rule: PreparedRule, declared: Set<String>) {
         self.rule = rule
@@ -18,14 +20,22 @@ struct RuleReader {
         let (node, tests) = rule.node.removing("tests")
         let values = RuleFields.all.read(node, &context)
         let compiled = (node["sql"]).flatMap { compile($0) }
+        outputs = node["sql"]?.text.flatMap { CompiledRule.outputs(ofSQL: $0) }
         let uses = rule.items.compactMap { use($0) }
         let cases = self.tests(tests)
+        if let values, case .deadLetter(let id) = values[RuleFields.onError], !declared.contains(id) {
+            reportUndefined(id, values.node(RuleFields.onError) ?? node)
+            return nil
+        }
         guard let values, let compiled, uses.count == rule.items.count else { return nil }
         return RuleDefinition(
             id: rule.object.name, name: values[RuleFields.name], description: values[RuleFields.description],
             tags: values[RuleFields.tags], isEnabled: values[RuleFields.enable], sql: values[RuleFields.sql],
             compiled: compiled, actions: uses, undefinedAs: values[RuleFields.undefinedAs] == .null ? .null : .text,
-            maximumHops: values[RuleFields.maximumHops], tests: cases, origin: DefinitionOrigin(rule.object.key),
+            payloadEncoding: values[RuleFields.payloadEncoding], maximumHops: values[RuleFields.maximumHops],
+            consumes: values[RuleFields.consume], onError: values[RuleFields.onError],
+            gate: RuleStateFields.gate(values, extensions: rule.object.extensions), extensions: rule.object.extensions,
+            references: RuleStateFields.references(values), tests: cases, origin: DefinitionOrigin(rule.object.key),
             content: DefinitionContent(
                 node.canonicalJSON, rule.object.node["actions"]?.canonicalJSON ?? "", "\(rule.object.extensions)"))
     }
@@ -49,29 +59,44 @@ struct RuleReader {
     // MARK: Actions
 
     private mutating func use(_ item: PreparedRule.Item) -> RuleActionUse? {
+        let when = item.when.map { condition($0) }
+        guard let kind = kind(item), when == nil || when.flatMap({ $0 }) != nil else { return nil }
+        return RuleActionUse(kind: kind, when: when.flatMap { $0 }, name: item.name, node: item.item.node)
+    }
+
+    private mutating func kind(_ item: PreparedRule.Item) -> RuleActionUse.Kind? {
         switch item.item {
         case .reference(let type, let name, let node):
             let id = "\(type):\(name)"
             guard declared.contains(id) else {
-                let known = declared.filter { !$0.contains("~") }.sorted()
-                context.report(
-                    node.problem(
-                        .unknownReference, "the action \"\(id)\" is not defined",
-                        hint: didYouMean(id, known).map { "did you mean \"\($0)\"?" }))
+                reportUndefined(id, node)
                 return nil
             }
-            return RuleActionUse(kind: .action(id), name: id, node: node)
-        case .inline(let type, _, _, let node):
-            return RuleActionUse(kind: .action("\(type):\(item.name)"), name: item.name, node: node)
-        case .republish(let arguments, let templates, let node):
-            return republish(arguments, templates).map {
-                RuleActionUse(kind: .republish($0), name: item.name, node: node)
-            }
-        case .console(let arguments, let node):
-            return read(ConsoleFields.all, arguments).map { _ in
-                RuleActionUse(kind: .console, name: item.name, node: node)
-            }
+            return .action(id)
+        case .inline(let type, _, _, _): return .action("\(type):\(item.name)")
+        case .republish(let arguments, let templates, _):
+            return republish(arguments, templates).map { .republish($0) }
+        case .console(let arguments, _): return read(ConsoleFields.all, arguments).map { _ in .console }
         }
+    }
+
+    private mutating func reportUndefined(_ id: String, _ node: YAMLNode) {
+        let known = declared.filter { !$0.contains("~") }.sorted()
+        context.report(
+            node.problem(
+                .unknownReference, "the action \"\(id)\" is not defined",
+                hint: didYouMean(id, known).map { "did you mean \"\($0)\"?" }))
+    }
+
+    /// Nil after a report.
+    private mutating func condition(_ node: YAMLNode) -> RowCondition? {
+        guard let text = node.text else {
+            context.reportWrongType(node, "a condition such as \"temp > 40\"")
+            return nil
+        }
+        let (condition, diagnostics) = RowCondition.compile(text, ruleID: rule.object.name, outputs: outputs)
+        for diagnostic in diagnostics { context.report(diagnostic.problem(in: node)) }
+        return condition
     }
 
     private mutating func republish(_ arguments: YAMLNode, _ templates: YAMLNode?) -> RepublishArguments? {

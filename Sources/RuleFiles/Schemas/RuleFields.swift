@@ -1,6 +1,14 @@
 import ConfigSchema
 import RuleEngine
 
+/// What becomes of an event that a rule raised on.
+package enum RuleErrorHandling: Sendable, Hashable {
+    /// It is counted, and logged at debug level.
+    case log
+    /// Besides, its columns and the reason go to that action.
+    case deadLetter(String)
+}
+
 /// `rules.<id>`. [EMQX rule_engine.rules]
 enum RuleFields {
     enum UndefinedAs: String, Sendable, CaseIterable { case undefined, null }
@@ -19,18 +27,50 @@ enum RuleFields {
         doc: "Missing values in JSON: the text \"undefined\", as in EMQX, or null.")
     static let maximumHops = Field(
         "max_hops", .int(1...64), default: 8, hotReload: true, doc: "How often rules may republish one message.")
+    static let consume = Field(
+        "consume", .bool, default: false, hotReload: true,
+        doc: "Whether a message that the rule listens to counts as received though nobody subscribes to its topic.")
+    static let onError = Field(
+        "on_error", .onError, default: .log, hotReload: true, doc: "What becomes of an event that the SQL raises on.")
+    static let payloadEncoding = Field(
+        "payload_encoding", FieldType<PayloadEncoding>.choice, default: .utf8, hotReload: true,
+        doc: "How the payload enters JSON; auto writes what is not UTF-8 as base64 and says so.")
+    static let sample = Field(
+        "sample", .number(0...1), default: 1, hotReload: true, doc: "The fraction of matches that pass.")
+    static let onChange = Field(
+        "on_change", .either(.object(RuleStateFields.OnChange.all), whenKind: .mapping, or: .list(.nonEmptyString)),
+        hotReload: true, doc: "A row passes when one of these fields differs from what last passed for its key.")
+    static let suppress = Field(
+        "suppress", .object(RuleStateFields.Suppress.all), hotReload: true,
+        doc: "After a row has passed, others of its key do not for a while.")
+    static let throttle = Field(
+        "throttle", .object(RuleStateFields.Throttle.all), hotReload: true, doc: "So many rows of a key in a time.")
     static let metadata = Field(
         "metadata", .any, hotReload: true, doc: "Kept for EMQX's files; the dashboard writes it.")
 
     static let all = FieldSet(
         "rules",
         [
-            sql, actions, enable, name, description, tags, undefinedAs, maximumHops, metadata,
-            UnsupportedField("consume", accepts: "false"), UnsupportedField("on_error", accepts: "log"),
-            UnsupportedField("payload_encoding", accepts: "auto"), UnsupportedField("on_change"),
-            UnsupportedField("suppress"),
-            UnsupportedField("throttle"), UnsupportedField("sample", accepts: "1", "1.0"),
+            sql, actions, enable, name, description, tags, undefinedAs, maximumHops, metadata, consume, onError,
+            payloadEncoding, onChange, suppress, throttle, sample,
         ])
+}
+
+extension FieldType where Value == RuleErrorHandling {
+    /// `log`, or `dead_letter:` and an action's id.
+    static var onError: FieldType {
+        .scalar(
+            "log, or dead_letter:<action> such as dead_letter:file:bad",
+            show: { if case .deadLetter(let id) = $0 { "dead_letter:\(id)" } else { "log" } }
+        ) { text, _ in
+            if text == "log" { return .log }
+            let prefix = "dead_letter:"
+            guard text.hasPrefix(prefix) else { return nil }
+            let parts = text.dropFirst(prefix.count).split(separator: ":", maxSplits: 1).map(String.init)
+            guard parts.count == 2, let type = SinkType.named(parts[0]) else { return nil }
+            return .deadLetter("\(type.name):\(parts[1])")
+        }
+    }
 }
 
 /// `{function: console, args: …}`.

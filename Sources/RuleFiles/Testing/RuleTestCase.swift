@@ -97,9 +97,9 @@ extension FieldType where Value == Int64 {
 }
 
 /// Times of RFC 3339.
-enum Timestamp {
+package enum Timestamp {
     /// Nil for anything else; seconds may have a fraction.
-    static func nanoseconds(_ text: String) -> Int64? {
+    package static func nanoseconds(_ text: String) -> Int64? {
         let bytes = Array(text.utf8)
         func number(_ range: Range<Int>) -> Int64? {
             guard range.upperBound <= bytes.count, bytes[range].allSatisfy({ (0x30...0x39).contains($0) }) else {

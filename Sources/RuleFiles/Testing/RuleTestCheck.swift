@@ -117,9 +117,11 @@ struct RuleTestCheck {
         }
     }
 
-    private static func decoded(_ bytes: [UInt8]) -> StoredValue? {
-        bytes.withUnsafeBytes { bytes in
-            (try? JSON.decode(bytes, in: Arena())).map { StoredValue($0) }
+    static func decoded(_ bytes: [UInt8]) -> StoredValue? {
+        // The value's escaped strings lie in the arena until they are copied.
+        let arena = Arena()
+        return withExtendedLifetime(arena) {
+            bytes.withUnsafeBytes { bytes in (try? JSON.decode(bytes, in: arena)).map { StoredValue($0) } }
         }
     }
 
@@ -134,7 +136,7 @@ struct RuleTestCheck {
 
     private static func text(_ text: String) -> StoredValue { .string(Array(text.utf8)) }
 
-    private static func value(_ request: RuleTrialResult.Request) -> StoredValue {
+    static func value(_ request: RuleTrialResult.Request) -> StoredValue {
         object([
             ("action", text(request.action)), ("method", text(request.method)), ("url", text(request.url)),
             ("headers", object(request.headers.map { ($0.name, text($0.value)) })),
@@ -142,7 +144,7 @@ struct RuleTestCheck {
         ])
     }
 
-    private static func value(_ message: RuleTrialResult.Message) -> StoredValue {
+    static func value(_ message: RuleTrialResult.Message) -> StoredValue {
         let properties = message.userProperties.map {
             (String(decoding: $0.name, as: UTF8.self), StoredValue.string($0.value))
         }
@@ -152,7 +154,10 @@ struct RuleTestCheck {
         ])
     }
 
-    private static func value(_ line: RuleTrialResult.Line) -> StoredValue {
-        object([("action", text(line.action)), ("text", .string(line.text)), ("json", .string(line.text))])
+    static func value(_ line: RuleTrialResult.Line) -> StoredValue {
+        object([
+            ("action", text(line.action)), ("path", text(line.path)), ("text", .string(line.text)),
+            ("json", .string(line.text)),
+        ])
     }
 }

@@ -36,19 +36,23 @@ enum RuleTestInput {
 
     private static func event(_ node: YAMLNode?, _ context: inout ReadContext) -> EventName? {
         guard let node else { return .messagePublish }
-        let text = node.text ?? ""
+        let (event, hint) = event(named: node.text ?? "")
+        if event == nil {
+            context.report(node.problem(.badValue, "there is no event \(node.kindInWords)", hint: hint))
+        }
+        return event
+    }
+
+    /// By any of its spellings: `client_connected`, `client.connected`, `$events/client_connected`.
+    static func event(named text: String) -> (event: EventName?, hint: String?) {
         if let event = EventName(rawValue: text) ?? EventName.named(topic: text)
             ?? EventName.named(topic: "$events/\(text)")
         {
-            return event
+            return (event, nil)
         }
-        if text == "message_publish" { return .messagePublish }
+        if text == "message_publish" { return (.messagePublish, nil) }
         let names = EventName.allCases.compactMap { $0.topics.first.map { String($0.dropFirst("$events/".count)) } }
-        context.report(
-            node.problem(
-                .badValue, "there is no event \(node.kindInWords)",
-                hint: didYouMean(text, names).map { "did you mean \"\($0)\"?" }))
-        return nil
+        return (nil, didYouMean(text, names).map { "did you mean \"\($0)\"?" })
     }
 
     private static func offset(_ node: YAMLNode?, _ context: inout ReadContext) -> Int64? {
@@ -63,7 +67,7 @@ enum RuleTestInput {
 
     // MARK: Columns
 
-    private static func defaults(_ event: EventName, _ now: Int64) -> [String: StoredValue] {
+    static func defaults(_ event: EventName, _ now: Int64) -> [String: StoredValue] {
         let milliseconds = StoredValue.integer(Int(now / 1_000_000))
         let fixed: [String: StoredValue] = [
             "id": text("0005F0E0A0B0C0D0E0F0A1B2C3D4E5F6"), "clientid": text("test"), "username": .undefined,

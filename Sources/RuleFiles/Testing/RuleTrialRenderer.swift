@@ -1,6 +1,7 @@
 import Buffers
 import ConfigSchema
 import RuleEngine
+import Sinks
 
 /// Renders what a rule's actions would do with a row.
 struct RuleTrialRenderer {
@@ -8,10 +9,12 @@ struct RuleTrialRenderer {
     let rules: LoadedRules
     let context: EvaluationContext
     let input: RuleTestCase.Input
+    let event: DictionaryEvent
 
-    mutating func render(_ row: Value, _ seen: inout RuleTrialResult) {
+    func render(_ row: Value, _ seen: inout RuleTrialResult) {
         for use in definition.actions {
             do throws(EvaluationError) {
+                if let when = use.when, try !when.holds(for: row, event: event, in: context) { continue }
                 try render(use, row, &seen)
             } catch {
                 seen.unrendered.append((use.name, error.explanation))
@@ -19,19 +22,41 @@ struct RuleTrialRenderer {
         }
     }
 
+    /// What `on_error` does with an event that the statement raised on.
+    func renderError(_ error: EvaluationError, _ seen: inout RuleTrialResult) {
+        guard case .deadLetter(let id) = definition.onError else { return }
+        do throws(EvaluationError) {
+            let row = try error.row(of: event, ruleID: definition.id, in: context)
+            let encoding = definition.payloadEncoding == .utf8 ? .auto : definition.payloadEncoding
+            try render(actionID: id, name: id, row, encoding, &seen)
+        } catch {
+            seen.unrendered.append((id, error.explanation))
+        }
+    }
+
     private func render(_ use: RuleActionUse, _ row: Value, _ seen: inout RuleTrialResult) throws(EvaluationError) {
         switch use.kind {
         case .console: break
         case .republish(let arguments): try republish(RepublishAction(arguments, ruleID: definition.id), row, &seen)
-        case .action(let id):
-            guard let action = rules.definition.action(id) else {
-                let reasons = (rules.broken[id] ?? []).map(\.message)
-                seen.unrendered.append(
-                    (use.name, reasons.isEmpty ? "it cannot be read" : reasons.joined(separator: "; ")))
-                return
-            }
-            guard action.isEnabled else { return }
-            if action.type == "http" { try request(action, row, &seen) } else { try line(action, row, &seen) }
+        case .action(let id): try render(actionID: id, name: use.name, row, definition.payloadEncoding, &seen)
+        }
+    }
+
+    private func render(
+        actionID: String, name: String, _ row: Value, _ encoding: PayloadEncoding, _ seen: inout RuleTrialResult
+    ) throws(EvaluationError) {
+        guard let action = rules.definition.action(actionID) else {
+            let reasons = (rules.broken[actionID] ?? []).map(\.message)
+            seen.unrendered.append((name, reasons.isEmpty ? "it cannot be read" : reasons.joined(separator: "; ")))
+            return
+        }
+        guard action.isEnabled else { return }
+        let templates = self.templates
+        templates.payloadEncoding = encoding
+        if action.type == "http" {
+            try request(action, row, templates, &seen)
+        } else {
+            try line(action, row, templates, &seen)
         }
     }
 
@@ -41,9 +66,9 @@ struct RuleTrialRenderer {
             deliveryID: "00000000000000000000000000000001", undefinedAs: definition.undefinedAs)
     }
 
-    private func request(_ action: ActionDefinition, _ row: Value, _ seen: inout RuleTrialResult)
-        throws(EvaluationError)
-    {
+    private func request(
+        _ action: ActionDefinition, _ row: Value, _ templates: TemplateContext, _ seen: inout RuleTrialResult
+    ) throws(EvaluationError) {
         guard let connector = action.connector?.values else { return }
         let parameters = action.values[HTTPActionFields.parameters]
         let url = connector[HTTPConnectorFields.url]
@@ -68,18 +93,34 @@ struct RuleTrialRenderer {
                 body: request.body.map { Array($0) }))
     }
 
-    private func line(_ action: ActionDefinition, _ row: Value, _ seen: inout RuleTrialResult) throws(EvaluationError) {
-        let text: String?
-        var missing = MissingPolicy.compat
-        if action.type == "file" {
-            text = action.values[FileActionFields.template]
-            missing = action.values[DeliveryFields.templates]
-        } else {
-            text = action.values[DiskLogFields.parameters][DiskLogFields.Parameters.template]
+    /// The very renderer of the sink makes the line, its path as the action writes it: below the data directory it is
+    /// relative.
+    private func line(
+        _ action: ActionDefinition, _ row: Value, _ templates: TemplateContext, _ seen: inout RuleTrialResult
+    ) throws(EvaluationError) {
+        let directory = "/data"
+        let sink: SinkDefinition
+        do throws(SinkFailure) {
+            sink = try action.sinkDefinition(dataDirectory: directory)
+        } catch {
+            seen.unrendered.append((action.id, error.reason))
+            return
         }
-        let template = Template.compile(text ?? "${.}", extensions: action.extensions, missing: missing)
+        guard let renderer = sink.renderer as? FileRenderer else { return }
+        templates.utcOffset = renderer.utcOffset(at: templates.eventMilliseconds)
+        let output = OutputBuffer()
+        let use = RuleUse(
+            ruleID: definition.id, undefinedAs: definition.undefinedAs, payloadEncoding: templates.payloadEncoding)
+        let parts = try renderer.render(row: row, use: use, into: output, context: templates)
+        let target = Bytes(rebasing: output.bytes[..<parts.target])
+        let path = renderer.path(target: target)
+        // The line's own end is not its text.
+        let text = output.bytes[(parts.target + parts.headers)...].dropLast()
         seen.lines.append(
-            RuleTrialResult.Line(action: action.id, text: Array(try template.bytes(row: row, context: templates))))
+            RuleTrialResult.Line(
+                action: action.id,
+                path: path.hasPrefix(directory + "/") ? String(path.dropFirst(directory.count + 1)) : path,
+                text: Array(text)))
     }
 
     private func republish(_ action: RepublishAction, _ row: Value, _ seen: inout RuleTrialResult)

@@ -77,7 +77,7 @@ struct ValueMatcher {
 
     private static let names = ["$gt", "$gte", "$lt", "$lte", "$regex", "$any", "$type"]
 
-    private static func matchers(_ node: YAMLNode) -> [YAMLEntry]? {
+    static func matchers(_ node: YAMLNode) -> [YAMLEntry]? {
         guard let entries = node.entries, !entries.isEmpty, entries.allSatisfy({ names.contains($0.name) }) else {
             return nil
         }

@@ -16,7 +16,7 @@ package final class ConsoleRenderer: RecordRenderer {
         output.append("[rule action] ")
         output.append(use.ruleID)
         output.append(" ")
-        try JSON.append(row, to: output, undefinedAs: context.undefinedAs)
+        try context.appendRow(row, to: output)
         if output.count - start > Self.maximumLine {
             var end = start + Self.maximumLine
             // Not inside a character.

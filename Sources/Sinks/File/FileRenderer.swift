@@ -38,10 +38,16 @@ package final class FileRenderer: RecordRenderer {
                 throw .badArgument(function: "file", reason: "a line of a JSONL file has a line feed in it")
             }
         } else {
-            try JSON.append(row, to: output, undefinedAs: context.undefinedAs)
+            try context.appendRow(row, to: output)
         }
         output.append(UInt8(ascii: "\n"))
         return RenderedParts(target: line - start)
+    }
+
+    /// The whole path of a record.
+    /// - Parameter target: what ``render(row:use:into:context:)`` put in front of the line.
+    package func path(target: Bytes) -> String {
+        "\(path.directory)/\(path.constant ?? String(decoding: target, as: UTF8.self))"
     }
 
     /// The zone's offset changes at whole quarters of an hour only, so that it is looked up once in each.

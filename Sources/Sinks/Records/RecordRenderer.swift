@@ -20,11 +20,17 @@ package final class RuleUse: Sendable {
     package let ruleID: String
     /// How missing values are written where the whole row is.
     package let undefinedAs: JSON.UndefinedEncoding
+    /// How the payload enters JSON.
+    package let payloadEncoding: PayloadEncoding
     let index: Int
 
-    init(ruleID: String, undefinedAs: JSON.UndefinedEncoding, index: Int) {
+    /// - Parameter index: of the use's counters in the worker; 0 where nobody counts.
+    package init(
+        ruleID: String, undefinedAs: JSON.UndefinedEncoding, payloadEncoding: PayloadEncoding = .utf8, index: Int = 0
+    ) {
         self.ruleID = ruleID
         self.undefinedAs = undefinedAs
+        self.payloadEncoding = payloadEncoding
         self.index = index
     }
 }

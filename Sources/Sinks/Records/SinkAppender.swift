@@ -78,6 +78,7 @@ package final class SinkAppender {
             lastUse = use
             templates.ruleID = use.ruleID
             templates.undefinedAs = use.undefinedAs
+            templates.payloadEncoding = use.payloadEncoding
         }
         templates.eventMilliseconds = event.timestamp
         templates.utcOffset = renderer.utcOffset(at: event.timestamp)

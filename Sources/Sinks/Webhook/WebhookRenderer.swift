@@ -107,7 +107,7 @@ package final class WebhookRenderer: RecordRenderer {
         }
         switch body {
         case .none: break
-        case .row: try JSON.append(row, to: output, undefinedAs: context.undefinedAs)
+        case .row: try context.appendRow(row, to: output)
         case .text(let template): try template.render(row: row, into: output, context: context)
         case .json(let template): try template.render(row: row, into: output, context: context)
         }

@@ -42,8 +42,13 @@ package final class SinkWorker: @unchecked Sendable {
 
     /// The use of this sink by a rule; the same for the same id and generation. Any thread, when rules are wired.
     /// - Parameter generation: changes with the rule, so that its counters begin anew.
-    package func use(ruleID: String, undefinedAs: JSON.UndefinedEncoding = .text, generation: Int = 0) -> RuleUse {
-        RuleUse(ruleID: ruleID, undefinedAs: undefinedAs, index: inbox.use(ruleID: ruleID, generation: generation))
+    package func use(
+        ruleID: String, undefinedAs: JSON.UndefinedEncoding = .text, payloadEncoding: PayloadEncoding = .utf8,
+        generation: Int = 0
+    ) -> RuleUse {
+        RuleUse(
+            ruleID: ruleID, undefinedAs: undefinedAs, payloadEncoding: payloadEncoding,
+            index: inbox.use(ruleID: ruleID, generation: generation))
     }
 
     /// What became of the records of one use. Any thread.

@@ -3,11 +3,11 @@ import ConfigSchema
 import Foundation
 import RuleFiles
 
-/// `sluice rules …`: works on files, needs no node.
+/// `sluice rules …`: works without a node.
 struct Rules: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check, test and explain rule files.",
-        subcommands: [Check.self, Test.self, Explain.self, Events.self])
+        abstract: "Check, test, explain and try rules; show the language's functions and events.",
+        subcommands: [Check.self, Test.self, Explain.self, Try.self, Functions.self, Events.self])
 }
 
 /// The files that a command works on.
@@ -48,35 +48,9 @@ extension Rules {
             if !loaded.isValid || strict && !loaded.problems.isEmpty { throw ExitCode(1) }
         }
     }
-
-    struct Test: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Run the tests that stand in rule files.", discussion: "Exit codes: 0 all passed, 1 not.")
-
-        @OptionGroup var files: RuleFileArguments
-        @Option(help: "Only tests whose rule or name contains this.") var filter: String?
-        @Flag(help: "Print JSON.") var json = false
-
-        func run() throws {
-            let sources = try files.sources()
-            let loaded = RuleFileLoader.load(sources, RuleFileLoader.LoadOptions(environment: .process()))
-            let results = RuleTestRunner.run(sources, filter: filter)
-            let failed = results.count { !$0.passed }
-            if json {
-                print(try encode(results.map { TestRecord($0) }))
-            } else {
-                Problems.print(loaded.problems.filter { $0.severity == .error })
-                for result in results {
-                    print("\(result.passed ? "ok    " : "FAILED")  \(result.rule): \(result.name)")
-                    Problems.print(result.failures)
-                }
-                print("\(results.count - failed) passed, \(failed) failed")
-            }
-            if failed > 0 || !loaded.isValid { throw ExitCode(1) }
-        }
-    }
 }
 
+/// Pretty-printed JSON with sorted keys.
 func encode(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -100,21 +74,5 @@ private struct ProblemRecord: Encodable {
         code = "\(problem.code)"
         message = problem.message
         hint = problem.hint
-    }
-}
-
-private struct TestRecord: Encodable {
-    let rule: String
-    let name: String
-    let place: String
-    let passed: Bool
-    let failures: [ProblemRecord]
-
-    init(_ result: RuleTestResult) {
-        rule = result.rule
-        name = result.name
-        place = result.origin.description
-        passed = result.passed
-        failures = result.failures.map { ProblemRecord($0) }
     }
 }

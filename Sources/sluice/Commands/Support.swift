@@ -23,14 +23,17 @@ enum Configuration {
 enum Problems {
     static func print(_ problems: [ConfigProblem]) {
         guard !problems.isEmpty else { return }
-        print(line: ProblemRenderer(colours: isTerminal).render(problems))
+        print(line: ProblemRenderer(colours: Terminal.hasColours(2)).render(problems))
     }
 
     static func print(line: String) {
         FileHandle.standardError.write(Data((line.hasSuffix("\n") ? line : line + "\n").utf8))
     }
+}
 
-    private static var isTerminal: Bool {
-        isatty(2) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
+enum Terminal {
+    /// Whether a person reads what is written to the descriptor, and wants it in colour.
+    static func hasColours(_ descriptor: Int32) -> Bool {
+        isatty(descriptor) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
     }
 }

@@ -32,6 +32,8 @@ final class TestClient {
     private(set) var pongs = 0
     /// Packet identifiers of messages sent and not acknowledged to the end.
     private(set) var unacknowledged: Set<UInt16> = []
+    /// The reason code of the last PUBACK or PUBCOMP.
+    private(set) var lastAcknowledgement: ReasonCode?
     private var nextIdentifier: UInt16 = 0
     private let input = OutputBuffer()
     private let output = OutputBuffer()
@@ -140,7 +142,9 @@ final class TestClient {
             state.awaitingRelease.remove(ack.packetIdentifier)
             send(.pubcomp(AckPacket(packetIdentifier: ack.packetIdentifier)))
         case .pubrec(let ack): send(.pubrel(AckPacket(packetIdentifier: ack.packetIdentifier)))
-        case .puback(let ack), .pubcomp(let ack): unacknowledged.remove(ack.packetIdentifier)
+        case .puback(let ack), .pubcomp(let ack):
+            unacknowledged.remove(ack.packetIdentifier)
+            lastAcknowledgement = ack.reason
         default: break
         }
     }
