@@ -49,6 +49,7 @@ struct RunningNode {
     init(_ configuration: BrokerConfiguration, logger: Logger) throws {
         self.configuration = configuration
         self.logger = logger
+        OpenFiles.check(OpenFiles.raiseLimit(logger), configuration.listeners, logger)
         directory = try DataDirectory(configuration.node.dataDirectory)
         let environment = ProcessInfo.processInfo.environment
         let options = NodeOptions(configuration, version: sluiceVersion, environment: environment)
