@@ -12,7 +12,8 @@ enum OpenFiles {
     static func raiseLimit(_ logger: Logger) -> Int {
         var limits = rlimit()
         guard getrlimit(resource, &limits) == 0 else {
-            logger.warning("The limit of open files can't be read.", metadata: ["error": "\(String(cString: strerror(errno)))"])
+            logger.warning(
+                "The limit of open files can't be read.", metadata: ["error": "\(String(cString: strerror(errno)))"])
             return 1024
         }
         if limits.rlim_cur < limits.rlim_max {
@@ -23,7 +24,9 @@ enum OpenFiles {
             } else {
                 logger.warning(
                     "The limit of open files can't be raised.",
-                    metadata: ["error": "\(String(cString: strerror(errno)))", "process.open_files": "\(limits.rlim_cur)"])
+                    metadata: [
+                        "error": "\(String(cString: strerror(errno)))", "process.open_files": "\(limits.rlim_cur)",
+                    ])
             }
         }
         return Int(clamping: limits.rlim_cur)

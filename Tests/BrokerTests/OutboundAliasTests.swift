@@ -3,6 +3,11 @@ import Buffers
 import MQTTCodec
 import Testing
 
+extension TestClient {
+    /// Of all messages but the last one published, which may overtake those of QoS 1.
+    fileprivate var topics: [String] { state.messages.filter { $0.payload != "end" }.map(\.topic).sorted() }
+}
+
 @Suite struct OutboundAliasTests {
     private func exchange(
         _ allowed: UInt16?, zone: MQTTZone = MQTTZone(), topics: [String], maximumPacketSize: UInt32? = nil,
@@ -24,7 +29,7 @@ import Testing
             let publisher = try TestClient(port: port)
             publisher.connect("publisher", cleanStart: true)
             for (number, topic) in topics.enumerated() {
-                publisher.publish(topic, payload(number), qos: QoS(rawValue: UInt8(number % 3)) ?? .atMostOnce)
+                publisher.publish(topic, payload(number), qos: number % 2 == 0 ? .atMostOnce : .atLeastOnce)
             }
             publisher.publish("the/end", "end", qos: .atMostOnce)
             try pump([subscriber, bystander, publisher], "all have come") {
@@ -43,7 +48,7 @@ import Testing
     @Test func `a topic is sent once, then its alias stands for it [MQTT-3.3.2-10]`() throws {
         let topics = (0..<30).map { "sensors/\($0 % 3)/temperature" }
         let client = try exchange(10, topics: topics)
-        #expect(client.state.messages.dropLast().map(\.topic).sorted() == topics.sorted())
+        #expect(client.topics == topics.sorted())
         let sent = client.aliasUses.filter { !$0.sentTopic.isEmpty }
         #expect(sent.map(\.sentTopic).sorted() == (Set(topics).sorted() + ["the/end"]))
         #expect(Set(sent.compactMap(\.alias)) == [1, 2, 3, 4])
@@ -53,7 +58,7 @@ import Testing
     @Test func `no more aliases than the client allows; other topics come in full [MQTT-3.1.2-26]`() throws {
         let topics = (0..<40).map { "room/\($0 % 4)" }
         let client = try exchange(2, topics: topics)
-        #expect(client.state.messages.dropLast().map(\.topic).sorted() == topics.sorted())
+        #expect(client.topics == topics.sorted())
         #expect(client.aliasUses.compactMap(\.alias).max() == 2)
         #expect(client.aliasUses.filter { $0.alias == nil }.allSatisfy { !$0.sentTopic.isEmpty })
     }
@@ -76,7 +81,7 @@ import Testing
     @Test func `aliases are bounded, whatever the client allows`() throws {
         let topics = (0..<1000).map { "device/\($0 % 500)" }
         let client = try exchange(65_535, topics: topics)
-        #expect(client.state.messages.dropLast().map(\.topic).sorted() == topics.sorted())
+        #expect(client.topics == topics.sorted())
         #expect(client.aliasUses.compactMap(\.alias).max() == 64)
     }
 

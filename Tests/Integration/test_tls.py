@@ -29,11 +29,11 @@ class TLSClient(Client):
         return True
 
 
-def start(sluice, certificates, mqtt=None, **options):
+def start(sluice, certificates, **options):
     port = free_port()
     settings = {"certfile": str(certificates / "server.pem"), "keyfile": str(certificates / "server.key"), **options}
     listeners = {"ssl": {"default": {"bind": f"127.0.0.1:{port}", "ssl_options": settings}}}
-    broker = sluice({"listeners": listeners, "mqtt": mqtt or {}})
+    broker = sluice({"listeners": listeners})
     return broker, port
 
 
@@ -70,6 +70,6 @@ def test_plain_bytes_on_a_tls_port_are_closed(sluice, client, certificates):
 
 
 def test_an_open_handshake_is_given_up(sluice, certificates):
-    _, port = start(sluice, certificates, mqtt={"idle_timeout": "1s"})
+    _, port = start(sluice, certificates, handshake_timeout="1s")
     with socket.create_connection(("127.0.0.1", port), timeout=8) as silent:
         assert silent.recv(1) == b""

@@ -250,15 +250,13 @@ final class Connection: Hashable {
         shard.stalled.append(self)
     }
 
-    /// Ends a connection that has been full for `tcp_options.send_timeout` without its client taking a byte.
+    /// Ends a connection whose socket has been full for `tcp_options.send_timeout` without its client taking a byte.
     /// - Returns: whether it is to be looked at again.
     func checkStall() -> Bool {
         guard phase != .closed, let out, !out.isEmpty else {
             isStalled = false
             return false
         }
-        // Below the mark nothing waits for the client.
-        if out.count < highWaterMark { lastTaken = shard.now }
         guard shard.now - lastTaken >= sendTimeout else { return true }
         isStalled = false
         shard.counters.sendTimeouts.add(1)

@@ -35,7 +35,8 @@ final class BoundsReport {
             bounds[index].reported = total
             bounds[index].next = shard.now + Self.interval
             shard.logger.warning(
-                "\(bound.message)", metadata: ["bound.key": "\(bound.key)", "bound.refused": "\(total - bound.reported)"])
+                "\(bound.message)",
+                metadata: ["bound.key": "\(bound.key)", "bound.refused": "\(total - bound.reported)"])
         }
     }
 }

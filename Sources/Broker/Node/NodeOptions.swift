@@ -35,7 +35,7 @@ package struct ListenerOptions: Sendable {
     package var noDelay = true
     /// Bytes that a client has not taken, from which on messages wait in its session.
     package var highWaterMark = 1024 * 1024
-    /// Milliseconds that a connection at its high-water mark may go without its client taking a byte; `.max` for any time.
+    /// Milliseconds that a full socket may go without its client taking a byte; `.max` for any time.
     package var sendTimeout: Int64 = 15_000
     package var receiveBuffer: Int?
     package var sendBuffer: Int?

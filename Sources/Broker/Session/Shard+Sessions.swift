@@ -131,7 +131,9 @@ extension Shard {
         session.attach(to: index)
         // An administrator may have ended it on its way.
         guard !session.isTerminated else {
-            for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] { passOn(message, of: session) }
+            for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] {
+                passOn(message, of: session)
+            }
             arrival(self)
             return
         }

@@ -10,7 +10,7 @@ final class ListenerContext: Sendable {
     let maxConnections: Int
     let noDelay: Bool
     let highWaterMark: Int
-    /// Milliseconds that a full connection may go without its client taking a byte; `.max` for any time.
+    /// Milliseconds that a full socket may go without its client taking a byte; `.max` for any time.
     let sendTimeout: Int64
     let receiveBuffer: Int?
     let sendBuffer: Int?

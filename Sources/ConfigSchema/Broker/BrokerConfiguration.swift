@@ -68,7 +68,7 @@ package struct TCPSettings: Sendable {
     package var keepAlive: KeepAlive?
     /// Bytes a connection may hold unsent before reading from its publishers stops.
     package var highWatermark: ByteSize
-    /// How long a client at the mark may take nothing.
+    /// How long a client may take nothing while bytes wait for it.
     package var sendTimeout: Limit<Duration>
     /// Nil: the system's.
     package var receiveBuffer: ByteSize?

@@ -43,7 +43,7 @@ extension BrokerFields {
             doc: "Unsent bytes of a connection above which it counts as slow.")
         static let sendTimeout = Field(
             "send_timeout", .durationOrInfinity, default: .at(.seconds(15)),
-            doc: "A client that takes nothing for so long, with high_watermark bytes unsent, is closed.")
+            doc: "A client that takes nothing for so long, while bytes wait for it, is closed.")
         static let receiveBuffer = Field("recbuf", .byteSize, doc: "SO_RCVBUF.")
         static let sendBuffer = Field("sndbuf", .byteSize, doc: "SO_SNDBUF.")
         static let keepAlive = Field(
@@ -91,7 +91,8 @@ extension BrokerFields {
             "ssl_options",
             [
                 certificate, key, password, ca, verify, failWithoutCertificate,
-                handshakeTimeout, UnsupportedField("versions"), UnsupportedField("ciphers"), UnsupportedField("depth", accepts: "10"),
+                handshakeTimeout, UnsupportedField("versions"), UnsupportedField("ciphers"),
+                UnsupportedField("depth", accepts: "10"),
                 UnsupportedField("ocsp"), UnsupportedField("enable_crl_check", accepts: "false"),
                 UnsupportedField("reuse_sessions", accepts: "true"),
                 UnsupportedField("honor_cipher_order", accepts: "true"),

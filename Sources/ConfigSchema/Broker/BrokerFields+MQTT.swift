@@ -11,7 +11,8 @@ extension BrokerFields {
         static let topicLevels = Field(
             "max_topic_levels", .int(1...1024), default: 128, doc: "Levels of a topic name or filter.")
         static let topicAlias = Field(
-            "max_topic_alias", .int(0...65535), default: 65535, doc: "Aliases a client may use; 0 also stops the broker from using them.")
+            "max_topic_alias", .int(0...65535), default: 65535,
+            doc: "Aliases a client may use; 0 also stops the broker from using them.")
         static let qos = Field("max_qos_allowed", .int(0...2), default: 2, doc: "Maximum QoS.")
         static let retain = Field("retain_available", .bool, default: true, doc: "Whether clients may retain.")
         static let wildcard = Field(

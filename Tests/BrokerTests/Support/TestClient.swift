@@ -167,7 +167,11 @@ final class TestClient {
     private func take(_ packet: PublishPacket) {
         var topic = packet.topic
         if let alias = packet.properties.topicAlias {
-            if topic.isEmpty { topic = aliases[alias] ?? "(alias \(alias) was never set)" } else { aliases[alias] = topic }
+            if topic.isEmpty {
+                topic = aliases[alias] ?? "(alias \(alias) was never set)"
+            } else {
+                aliases[alias] = topic
+            }
         }
         if packet.isDuplicate { sawDuplicateFlag = true }
         aliasUses.append(AliasUse(sentTopic: packet.topic, alias: packet.properties.topicAlias))
@@ -216,6 +220,9 @@ func withBroker(
     options.listeners[0].transport = transport
     listener(&options.listeners[0])
     options.mqtt = zone
+    // `$SYS` would be among what subscribers to all and the retained messages count.
+    options.heartbeatInterval = 0
+    options.systemMessageInterval = 0
     var logger = Logger(label: "test")
     logger.logLevel = .error
     if let lines { logger = Logger(label: "test") { _ in lines } }
