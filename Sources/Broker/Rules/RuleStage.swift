@@ -376,8 +376,8 @@ final class RuleStage {
                 return true
             }
             // As for a client's topics: a text from a payload may be anything. [MQTT-3.3.2-2]
-            guard TopicSyntax.isName(made.topic), UTF8Text.isValid(made.topic) else {
-                throw .badArgument(function: "republish", reason: "the rendered topic is no topic name")
+            guard UTF8Text.isValid(made.topic) else {
+                throw .badArgument(function: "republish", reason: "the rendered topic is not UTF-8")
             }
             guard TopicSyntax.levels(made.topic) <= shard.settings.maxTopicLevels else {
                 throw .badArgument(function: "republish", reason: "the rendered topic has too many levels")

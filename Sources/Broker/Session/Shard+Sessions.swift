@@ -219,8 +219,8 @@ extension Shard {
         }
     }
 
-    /// What a member of a shared group leaves behind goes to another member, in its order: QoS 1 that was not acknowledged
-    /// and what has not been sent. Not QoS 2 under way: the client may have it. [MQTT-4.8.2-5]
+    /// What a member of a shared group leaves behind goes to another member, in its order: QoS 1 that was not
+    /// acknowledged, and what has not been sent. Not QoS 2 under way: the client may have it. [MQTT-4.8.2-5]
     private func passOnWhatIsLeft(of session: Session) {
         let unacknowledged = session.inflight.unacknowledged
         session.inflight.removeAll()
