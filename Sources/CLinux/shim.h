@@ -6,8 +6,6 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /// accept4: the socket does not block and is closed on exec. `address` is a struct sockaddr.

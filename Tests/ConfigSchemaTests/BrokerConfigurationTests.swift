@@ -31,7 +31,7 @@ struct BrokerConfigurationTests {
         #expect(configuration.mqtt.maximumQueueLength == .at(10_000))
         #expect(configuration.mqtt.serverKeepAlive == nil)
         #expect(configuration.mqtt.sharedStrategy == .roundRobin)
-        #expect(configuration.retainer.maximumMessages == .infinity)
+        #expect(configuration.retainer.maximumMessages == .at(1_000_000))
         #expect(configuration.rules.paths == ["rules"])
         #expect(configuration.rules.pathsAreDefault)
         #expect(configuration.alarm.actions == [.log, .publish])

@@ -3,6 +3,7 @@
 import pytest
 
 from support.broker import Sluice, binary
+from support.certificates import make_certificates
 from support.http_receiver import FaultyReceiver, FlaskReceiver
 from support.mqtt import Client, unique
 
@@ -60,6 +61,12 @@ def client(request):
     yield connect
     for item in opened:
         item.close()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """The folder of the test authority and what it signed."""
+    return make_certificates(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

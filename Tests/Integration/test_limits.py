@@ -5,10 +5,14 @@ import os
 import select
 import socket
 import struct
+import threading
+import time
 
 import pytest
 
-from support.mqtt import PINGRESP, Client, Closed, Will, packet, text, unique
+from support.broker import counters
+from support.mqtt import Client, Closed, Will, packet, text, unique
+from support.storm import Storm, missing_descriptors
 from support.waiting import wait_for
 
 
@@ -110,28 +114,64 @@ def test_what_is_no_mqtt_is_closed_and_harms_nobody(shared_broker, client, garba
     client(shared_broker).ping()
 
 
+STORM = 10_000
+
+
+class Bystander(threading.Thread):
+    """Publishes to itself without a pause; `slowest` is the longest round trip in seconds."""
+
+    def __init__(self, client_, topic):
+        super().__init__(daemon=True)
+        self.client, self.topic, self.slowest, self.trips = client_, topic, 0.0, 0
+        self.stopping = threading.Event()
+        client_.subscribe(topic)
+        self.start()
+
+    def run(self):
+        while not self.stopping.wait(0.02):
+            begun = time.monotonic()
+            self.client.publish(self.topic, b"x")
+            self.client.message()
+            self.slowest = max(self.slowest, time.monotonic() - begun)
+            self.trips += 1
+
+    def stop(self):
+        self.stopping.set()
+        self.join(30)
+        assert not self.is_alive()
+
+
 @pytest.mark.slow
-def test_a_storm_of_connections_is_served(sluice, client):
-    broker = sluice()
-    watcher = client(broker)
-    storm = []
+def test_a_storm_of_connections_is_served_and_again_after_a_crash(sluice, client, topic):
+    if reason := missing_descriptors(STORM):
+        pytest.skip(reason)
+    # The broker raises a low soft limit itself.
+    broker = sluice(wrapper=["sh", "-c", 'ulimit -Sn 1024; exec "$@"', "sh"])
+    storm = Storm(broker.port, STORM)
     try:
-        for number in range(2000):
-            storm.append(Client(broker.port, f"storm-{number}", connect=False))
-            storm[-1].send(storm[-1].connect_packet(keepalive=0))
-        for connection in storm:
-            connection.timeout = 30
-            connection.finish_connect()
-        for connection in storm:
-            connection.send(packet(12, 0, b""))
-        for connection in storm:
-            connection.expect_other(PINGRESP)
-        watcher.ping()
+        for wave in ("the first", "after kill -9"):
+            bystander = Bystander(client(broker), topic)
+            figures = storm.connect()
+            bystander.stop()
+            assert figures["connected"] == STORM and figures["failed"] == 0, (wave, figures)
+            assert figures["seconds"] < 10, (wave, figures)
+            assert bystander.trips > 3 and bystander.slowest < 2, (wave, bystander.trips, bystander.slowest)
+            assert counters(broker.ctl_json("listeners"))["0.current_conn"] == STORM + 1
+            if wave == "the first":
+                broker.kill()
+                broker.start()
     finally:
-        for connection in storm:
-            connection.close()
+        storm.close()
     # All descriptors are given back.
     wait_for(lambda: len(os.listdir(f"/proc/{broker.pid}/fd")) < 200, 10, "closed descriptors")
+
+
+def test_a_limit_of_open_files_below_max_connections_is_said_at_the_start(sluice):
+    low = ["sh", "-c", 'ulimit -n 1024; exec "$@"', "sh"]
+    settings = {"listeners": {"tcp": {"default": {"max_connections": 5000}}}}
+    assert "too low for max_connections" in sluice(settings, wrapper=low).output
+    settings["listeners"]["tcp"]["default"]["max_connections"] = 500
+    assert "too low for max_connections" not in sluice(settings, wrapper=low).output
 
 
 def test_a_publisher_flood_costs_bounded_memory(sluice, client, topic):

@@ -325,3 +325,24 @@ def test_events_are_rules_sources(sluice, client):
     wait_for(lambda: {line["event"] for line in sink_lines(broker.folder, "events") if line["clientid"] == "watched"} >=
              {"client.connected", "session.subscribed", "message.dropped", "client.disconnected"}, 5,
              lambda: f"four events in {sink_lines(broker.folder, 'events')}")
+
+
+# ---------------------------------------------------------------- republish
+
+
+def test_a_republish_to_what_is_no_topic_is_counted_as_failed_and_said_once(sluice, client):
+    broker = sluice(rules={"r.yaml": republish_rule("again", "in/#", "${payload}")})
+    watcher, publisher = client(broker), client(broker)
+    watcher.subscribe("#", qos=1)
+    wrong = [b"a/+", b"#", b"", b"a\0b", b"\xff\xfe", b"a\xed\xa0\x80", b"/".join([b"x"] * 200)]
+    for _ in range(30):
+        for topic_ in wrong:
+            publisher.publish("in/a", topic_, qos=1)
+    publisher.publish("in/a", b"out/good", qos=1)
+    got = watcher.receive(30 * len(wrong) + 2)
+    assert [m.topic for m in got if m.topic != "in/a"] == ["out/good"]
+    counts = broker.rule("again")
+    assert counts["actions.failed"] == 30 * len(wrong) and counts["actions.success"] == 1, counts
+    broker.wait_for_output("Republishes did not take place", 5)
+    # The timer looks twice a second.
+    holds_for(lambda: broker.output.count("Republishes did not take place") == 1, 1.5, "one line alone")

@@ -3,7 +3,6 @@
 import shutil
 import socket
 import ssl
-import subprocess
 
 import pytest
 
@@ -11,23 +10,6 @@ from support.broker import free_port
 from support.mqtt import Client, Closed, unique
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A self-made authority, a certificate for 127.0.0.1 and one for a client."""
-    folder = tmp_path_factory.mktemp("tls")
-
-    def run(*arguments):
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder, timeout=30)
-
-    run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem")
-    (folder / "san").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-    for name in ("server", "client"):
-        run("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-            "-extfile", "san", "-out", f"{name}.pem")
-    return folder
 
 
 class TLSClient(Client):
@@ -47,11 +29,11 @@ class TLSClient(Client):
         return True
 
 
-def start(sluice, certificates, mqtt=None, **options):
+def start(sluice, certificates, **options):
     port = free_port()
     settings = {"certfile": str(certificates / "server.pem"), "keyfile": str(certificates / "server.key"), **options}
     listeners = {"ssl": {"default": {"bind": f"127.0.0.1:{port}", "ssl_options": settings}}}
-    broker = sluice({"listeners": listeners, "mqtt": mqtt or {}})
+    broker = sluice({"listeners": listeners})
     return broker, port
 
 
@@ -88,6 +70,6 @@ def test_plain_bytes_on_a_tls_port_are_closed(sluice, client, certificates):
 
 
 def test_an_open_handshake_is_given_up(sluice, certificates):
-    _, port = start(sluice, certificates, mqtt={"idle_timeout": "1s"})
+    _, port = start(sluice, certificates, handshake_timeout="1s")
     with socket.create_connection(("127.0.0.1", port), timeout=8) as silent:
         assert silent.recv(1) == b""

@@ -206,7 +206,7 @@ struct RuleTestUpdateTests {
                     "[{topic: o/4, payload: '{\"a\":4}', qos: 0}, {topic: more}]",
                     with: "[{topic: o/5, payload: '{\"a\":5}', qos: 0}]"
                 )
-                .replacing("lines: []", with: "lines: [{action: \"file:r~3\", text: l 5}]"))
+                .replacing("lines: []", with: "lines: [{action: \"file:r~3\", path: f, text: l 5}]"))
         #expect(RuleTestRunner.run(sources([after])).map(\.passed) == [true])
     }
 

@@ -50,9 +50,8 @@ extension Connection {
     }
 
     private func handlePubrel(_ ack: AckView, session: Session) {
-        let position = session.awaitingRelease.firstIndex(of: ack.packetIdentifier)
-        if let position { session.awaitingRelease.remove(at: position) }
-        let reason: ReasonCode = position != nil || !isV5 ? .success : .packetIdentifierNotFound
+        let isKnown = session.awaitingRelease.remove(ack.packetIdentifier)
+        let reason: ReasonCode = isKnown || !isV5 ? .success : .packetIdentifierNotFound
         write {
             AckEncoder.append(
                 .pubcomp, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
@@ -72,6 +71,11 @@ extension Connection {
         _ message: MessageView, qos: UInt8, isRetained: Bool, isDuplicate: Bool, packetIdentifier: UInt16,
         identifiers: SubscriptionIdentifiers
     ) -> Bool {
+        if outboundAliasMaximum != 0, OutboundAliases.isWorthwhile(message.topic) {
+            return sendAliased(
+                message, qos: qos, isRetained: isRetained, isDuplicate: isDuplicate, packetIdentifier: packetIdentifier,
+                identifiers: identifiers)
+        }
         let encoder = PublishEncoder(
             topic: message.topic, payload: message.payload, qos: QoS(rawValue: qos) ?? .atMostOnce,
             isDuplicate: isDuplicate, isRetained: isRetained, packetIdentifier: packetIdentifier, version: version,
@@ -80,6 +84,32 @@ extension Connection {
             subscriptionIdentifier: identifiers.first, otherSubscriptionIdentifiers: identifiers.others)
         if maximumPacketSize != .max, encoder.size > maximumPacketSize { return false }
         write { encoder.append(to: $0) }
+        shard.counters.countSent(qos: qos)
+        return true
+    }
+
+    /// As ``send(_:qos:isRetained:isDuplicate:packetIdentifier:identifiers:)``, with an alias in the topic's place once the
+    /// client knows it. Apart, so that clients that want none do not pay for it. [MQTT-3.3.2-10]
+    @inline(never)
+    private func sendAliased(
+        _ message: MessageView, qos: UInt8, isRetained: Bool, isDuplicate: Bool, packetIdentifier: UInt16,
+        identifiers: SubscriptionIdentifiers
+    ) -> Bool {
+        let aliases = outboundAliases ?? OutboundAliases(limit: outboundAliasMaximum)
+        outboundAliases = aliases
+        let hash = topicHash(message.topic)
+        let known = aliases.find(message.topic, hash: hash)
+        let alias = known != 0 ? known : aliases.next
+        let encoder = PublishEncoder(
+            topic: known != 0 ? Bytes(start: nil, count: 0) : message.topic, payload: message.payload,
+            qos: QoS(rawValue: qos) ?? .atMostOnce, isDuplicate: isDuplicate, isRetained: isRetained,
+            packetIdentifier: packetIdentifier, version: version, forwardedProperties: message.properties,
+            messageExpiryInterval: message.traits.remainingExpiry(now: shard.wall),
+            subscriptionIdentifier: identifiers.first, otherSubscriptionIdentifiers: identifiers.others,
+            topicAlias: alias)
+        if maximumPacketSize != .max, encoder.size > maximumPacketSize { return false }
+        write { encoder.append(to: $0) }
+        if known == 0, alias != 0 { aliases.add(message.topic, hash: hash) }
         shard.counters.countSent(qos: qos)
         return true
     }
@@ -108,22 +138,39 @@ extension Connection {
 
     private func resend(_ session: Session) {
         while backlog < highWaterMark, let entry = session.inflight.nextResend(limit: receiveMaximum) {
-            guard let message = entry.message else {
-                write {
-                    AckEncoder.append(
-                        .pubrel, packetIdentifier: entry.packetIdentifier, reason: .success, version: version, to: $0)
-                }
-                continue
+            sendAgain(entry, session: session)
+        }
+    }
+
+    private func sendAgain(_ entry: InflightEntry, session: Session) {
+        guard let message = entry.message else {
+            write {
+                AckEncoder.append(
+                    .pubrel, packetIdentifier: entry.packetIdentifier, reason: .success, version: version, to: $0)
             }
-            let fits = send(
-                message.view, qos: entry.qos, isRetained: entry.isRetained, isDuplicate: true,
-                packetIdentifier: entry.packetIdentifier, identifiers: entry.identifiers)
-            if !fits {
-                session.inflight.discard(entry.packetIdentifier)
-                shard.dropped(message.view, as: entry.delivery, session: session, reason: .tooLarge)
-            } else if shard.rules.wantsDelivered {
-                shard.rules.messageDelivered(message.view, as: entry.delivery, session: session)
-            }
+            return
+        }
+        let fits = send(
+            message.view, qos: entry.qos, isRetained: entry.isRetained, isDuplicate: true,
+            packetIdentifier: entry.packetIdentifier, identifiers: entry.identifiers)
+        if !fits {
+            session.inflight.discard(entry.packetIdentifier)
+            shard.dropped(message.view, as: entry.delivery, session: session, reason: .tooLarge)
+        } else if shard.rules.wantsDelivered {
+            shard.rules.messageDelivered(message.view, as: entry.delivery, session: session)
+        }
+    }
+
+    /// Once in each `mqtt.retry_interval`: sends again what was unacknowledged at the last call already, in order. For
+    /// clients before version 5, which forbids it. [MQTT-4.4.0-1]
+    func retryUnacknowledged() {
+        guard let session, phase == .connected, !isV5, !session.inflight.hasResends else { return }
+        let last = retryMark
+        retryMark = session.inflight.lastSequence
+        guard last > 0, session.inflight.count > 0 else { return }
+        for entry in session.inflight.outstanding(upTo: last) {
+            guard backlog < highWaterMark else { return }
+            sendAgain(entry, session: session)
         }
     }
 

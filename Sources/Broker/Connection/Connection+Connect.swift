@@ -18,6 +18,7 @@ extension Connection {
         keepAliveLimit = keepAliveLimit(of: packet)
         receiveMaximum = min(Int(packet.properties.receiveMaximum ?? .max), shard.settings.maxInflight)
         maximumPacketSize = packet.properties.maximumPacketSize.map(Int.init) ?? .max
+        outboundAliasMaximum = min(Int(packet.properties.topicAliasMaximum ?? 0), shard.settings.maxTopicAlias)
         phase = .awaitingSession
         shard.claimSession(for: self, packet: packet)
         if phase == .awaitingSession { transport.pauseReading() }

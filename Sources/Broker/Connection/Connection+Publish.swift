@@ -142,7 +142,7 @@ extension Connection {
                 .receiveMaximumExceeded, clause: "MQTT-3.3.4-9",
                 "More than \(shard.settings.receiveMaximum) QoS 2 messages wait for their PUBREL.")
         }
-        session.awaitingRelease.append(packet.packetIdentifier)
+        session.awaitingRelease.insert(packet.packetIdentifier, now: shard.now)
         return true
     }
 }

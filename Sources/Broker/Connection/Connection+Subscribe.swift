@@ -53,6 +53,7 @@ extension Connection {
             if session.subscriptions.count >= settings.maxSubscriptions,
                 session.subscriptions[ByteString(entry.filter)] == nil
             {
+                shard.counters.subscriptionsOverQuota.add(1)
                 return .quotaExceeded
             }
             return nil

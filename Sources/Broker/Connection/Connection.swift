@@ -22,6 +22,8 @@ final class Connection: Hashable {
     let highWaterMark: Int
     /// Bytes that the client has not taken, from which on nothing more is read from it: messages and answers to it.
     var answerLimit: Int { highWaterMark + shard.settings.maxPacketSize + 64 * 1024 }
+    /// Milliseconds; `.max` for none.
+    let sendTimeout: Int64
     let endpoints: Endpoints
     var phase = Phase.awaitingConnect
     var version = ProtocolVersion.v5
@@ -36,6 +38,10 @@ final class Connection: Hashable {
     var keepAliveLimit: Int64 = 0
     var receiveMaximum = 0
     var maximumPacketSize = Int.max
+    /// Aliases that the client lets us set; 0 before version 5.0.
+    var outboundAliasMaximum = 0
+    /// Made with the first message that gets one.
+    var outboundAliases: OutboundAliases?
     /// Alias → topic, as the client set them. [MQTT-3.3.2-7]
     var inboundAliases: [UInt16: [UInt8]] = [:]
     var inboundAliasBytes = 0
@@ -53,14 +59,20 @@ final class Connection: Hashable {
     /// Monotonic milliseconds.
     var lastReceived: Int64
     private let acceptedAt: Int64
+    /// What had been sent when unacknowledged messages were last looked at.
+    var retryMark: UInt64 = 0
+    /// Monotonic milliseconds at which the client last took something, while it is behind.
+    private var lastTaken: Int64 = 0
+    private var isStalled = false
     /// Where the shard's wheel holds this connection.
     var wheelPlace: (slot: Int, position: Int)?
 
-    init(shard: Shard, transport: Transport, endpoints: Endpoints, highWaterMark: Int) {
+    init(shard: Shard, transport: Transport, endpoints: Endpoints, listener: ListenerContext) {
         self.shard = shard
         self.transport = transport
         self.endpoints = endpoints
-        self.highWaterMark = highWaterMark
+        highWaterMark = listener.highWaterMark
+        sendTimeout = listener.sendTimeout
         lastReceived = shard.now
         acceptedAt = shard.now
         shard.connections.insert(self)
@@ -215,7 +227,10 @@ final class Connection: Hashable {
             isPausedByBacklog = false
             shard.resumeReading(self)
         }
-        guard buffer.isEmpty else { return }
+        guard buffer.isEmpty else {
+            if !isStalled || buffer.count < before { noteStall() }
+            return
+        }
         out = nil
         shard.giveBack(buffer)
         if closesAfterFlush {
@@ -226,6 +241,28 @@ final class Connection: Hashable {
     }
 
     func transportWritable() { flush() }
+
+    @inline(never)
+    private func noteStall() {
+        lastTaken = shard.now
+        guard !isStalled else { return }
+        isStalled = true
+        shard.stalled.append(self)
+    }
+
+    /// Ends a connection whose socket has been full for `tcp_options.send_timeout` without its client taking a byte.
+    /// - Returns: whether it is to be looked at again.
+    func checkStall() -> Bool {
+        guard phase != .closed, let out, !out.isEmpty else {
+            isStalled = false
+            return false
+        }
+        guard shard.now - lastTaken >= sendTimeout else { return true }
+        isStalled = false
+        shard.counters.sendTimeouts.add(1)
+        transportClosed("send_timeout")
+        return false
+    }
 
     func resumeIfPossible() {
         guard phase == .connected || phase == .awaitingConnect, !isPausedByPressure, !isPausedByBacklog else { return }

@@ -19,6 +19,8 @@ package final class BrokerNode: @unchecked Sendable {
     let identity: UInt64
     let systemTopics: SystemTopics
     package let alarms: AlarmTable
+    /// Run by the first shard.
+    let boundsReport = BoundsReport()
     package let startedAt: Int64
     private(set) var shards: [Shard] = []
     private var epollLoops: [EpollLoop] = []
@@ -51,8 +53,15 @@ package final class BrokerNode: @unchecked Sendable {
     // MARK: Start
 
     /// Makes the shards and binds the listeners; returns when all are bound.
-    /// - Throws: the first listener that could not be bound, with its address and the system's reason.
+    /// - Throws: the first listener that could not be bound, with its address and the system's reason; nothing runs then.
     package func start(_ options: NodeOptions) throws {
+        do { try begin(options) } catch {
+            endThreads()
+            throw error
+        }
+    }
+
+    private func begin(_ options: NodeOptions) throws {
         let epollListeners = options.listeners.filter { $0.kind == .tcp && $0.transport == .epoll }
         let otherListeners = options.listeners.filter { !($0.kind == .tcp && $0.transport == .epoll) }
         let store = KeyValueStore()
@@ -139,10 +148,19 @@ package final class BrokerNode: @unchecked Sendable {
             }
             done.wait(milliseconds: 5000)
         }
+        endThreads()
+    }
+
+    /// Ends what runs, also of a start that did not come to its end.
+    private func endThreads() {
+        acceptor?.stop()
+        nioListeners?.closeListeners()
         for loop in epollLoops { loop.stop() }
         for loop in nioLoops { loop.stop() }
         wakeTimer.stop()
         for thread in threads { thread.join() }
+        threads = []
+        acceptor?.closeListeners()
         nioListeners?.shutDown()
     }
 

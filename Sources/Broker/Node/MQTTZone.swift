@@ -21,6 +21,11 @@ package struct MQTTZone: Sendable {
     package var maxInflight = 128
     /// QoS 2 messages of a client that wait for PUBREL; announced as Receive Maximum.
     package var receiveMaximum = 100
+    /// Milliseconds after which a QoS 2 message that waits for PUBREL is forgotten; `.max` for never.
+    package var awaitReleaseTimeout: Int64 = 300_000
+    /// Milliseconds after which unacknowledged messages are sent again to clients before version 5; `.max` for only when
+    /// they reconnect.
+    package var retryInterval = Int64.max
     package var queueLimits = QueueLimits(messages: 10_000, bytes: 64 * 1024 * 1024)
     package var queuesQoS0 = true
     package var maxSubscriptions = Int.max

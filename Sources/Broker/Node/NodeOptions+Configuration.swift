@@ -43,6 +43,7 @@ extension ListenerOptions {
         backlog = settings.tcp.backlog
         noDelay = settings.tcp.noDelay
         highWaterMark = settings.tcp.highWatermark.bytes
+        sendTimeout = settings.tcp.sendTimeout.finite?.milliseconds ?? .max
         receiveBuffer = settings.tcp.receiveBuffer?.bytes
         sendBuffer = settings.tcp.sendBuffer?.bytes
         keepAlive = settings.tcp.keepAlive.map { ($0.idleSeconds, $0.intervalSeconds, $0.probes) }
@@ -52,6 +53,7 @@ extension ListenerOptions {
             subprotocols = webSocket.subprotocols
             origins = webSocket.origins
             allowsMissingOrigin = webSocket.allowsMissingOrigin
+            webSocketIdleTimeout = webSocket.idleTimeout.finite?.milliseconds ?? .max
             maxFrameSize = webSocket.maximumFrameSize.finite?.bytes ?? .max
         }
         if let tls = settings.tls {
@@ -60,6 +62,7 @@ extension ListenerOptions {
             options.authorityFile = tls.caCertificateFile
             options.verifiesPeer = tls.verify == .peer
             options.failsWithoutPeerCertificate = tls.failsWithoutPeerCertificate
+            options.handshakeTimeout = tls.handshakeTimeout.finite?.milliseconds ?? .max
             self.tls = options
         }
     }
@@ -83,6 +86,8 @@ extension MQTTZone {
         messageExpiryInterval = mqtt.messageExpiryInterval.finite?.milliseconds ?? .max
         maxInflight = mqtt.maximumInflight
         receiveMaximum = min(65_535, mqtt.maximumAwaitingRelease.finite ?? 65_535)
+        awaitReleaseTimeout = mqtt.awaitReleaseTimeout.finite?.milliseconds ?? .max
+        retryInterval = mqtt.retryInterval.finite?.milliseconds ?? .max
         queueLimits = QueueLimits(messages: mqtt.maximumQueueLength.finite ?? .max, bytes: mqtt.maximumQueueBytes.bytes)
         queuesQoS0 = mqtt.queuesQoS0
         maxSubscriptions = mqtt.maximumSubscriptions.finite ?? .max

@@ -35,6 +35,8 @@ package struct ListenerOptions: Sendable {
     package var noDelay = true
     /// Bytes that a client has not taken, from which on messages wait in its session.
     package var highWaterMark = 1024 * 1024
+    /// Milliseconds that a full socket may go without its client taking a byte; `.max` for any time.
+    package var sendTimeout: Int64 = 15_000
     package var receiveBuffer: Int?
     package var sendBuffer: Int?
     /// Seconds until the first probe, between probes, and how many.
@@ -46,6 +48,8 @@ package struct ListenerOptions: Sendable {
     package var origins: [String] = []
     package var allowsMissingOrigin = true
     package var maxFrameSize = Int.max
+    /// Milliseconds that a WebSocket may go without a frame from its client; `.max` for any time.
+    package var webSocketIdleTimeout: Int64 = 7_200_000
     package var tls: TLSOptions?
 
     package init(kind: Kind, name: String, host: String, port: Int) {
@@ -68,6 +72,8 @@ package struct TLSOptions: Sendable {
     /// Asks for a client certificate and checks it.
     package var verifiesPeer = false
     package var failsWithoutPeerCertificate = false
+    /// Milliseconds from accept to the end of the handshake; `.max` for any time.
+    package var handshakeTimeout: Int64 = 15_000
 
     package init(certificateFile: String, keyFile: String) {
         self.certificateFile = certificateFile

@@ -266,7 +266,7 @@ extension Shard {
     }
 
     private func deliverToLeaving(_ message: MessageView, _ shared: inout Message?, epoch: UInt64) {
-        for departure in leaving where epoch < departure.epoch {
+        for departure in leaving.values where epoch < departure.epoch {
             var draft = RouteDraft()
             for subscription in departure.session.subscriptions.values where subscription.shared == nil {
                 let matches = withBytes(subscription.filter) { TopicSyntax.matches(filter: $0, topic: message.topic) }
@@ -301,35 +301,38 @@ extension Shard {
     /// A message for a member of a shared group that was chosen on another shard.
     func deliverShared(_ message: Message, to subscription: Subscription) {
         let place = subscription.session.place.shard
-        guard place == index || leaving.contains(where: { $0.session === subscription.session }) else {
+        guard place == index || isLeaving(subscription.session) else {
             // It has moved on; the mail follows it.
             useOutbox(place).append(message, to: subscription)
             return
         }
         if subscription.session.attachedShard == index, subscription.session.isTerminated {
-            chooseAgain(message, group: subscription.shared)
+            // It has gone for good before the message came.
+            redispatch(message, group: subscription.sharedGroup.load(ordering: .relaxed))
             return
         }
         var shared: Message? = message
         offerShared(message.view, &shared, to: subscription)
     }
 
-    /// The member that was chosen has gone for good before the message came: another one gets it. It is no member any
+    /// The member that was chosen has gone for good: another one gets the message. The one that has gone is no member any
     /// more, so this ends. [MQTT5 §4.8.2]
     @inline(never)
-    private func chooseAgain(_ message: Message, group key: SharedFilter?) {
-        let view = message.view
-        let hash = topicHash(view.topic)
-        let route = cachedRoute(view.topic, hash: hash) ?? Unmanaged.passUnretained(readRoute(view.topic, hash: hash))
-        var shared: Message? = message
-        route._withUnsafeGuaranteedRef { route in
-            for group in route.groups where group.group.key == key { deliverToGroup(view, &shared, group: group) }
+    func redispatch(_ message: Message, group number: UInt32) {
+        guard let group = router.sharedGroup(number) else {
+            counters.messagesDroppedNoSubscribers.add(1)
+            if rules.wantsDropped { rules.messageDropped(message.view, reason: "no_subscribers") }
+            return
         }
+        counters.messagesRedispatched.add(1)
+        var shared: Message? = message
+        deliverToGroup(message.view, &shared, group: group)
     }
 
     private func offerShared(_ message: MessageView, _ shared: inout Message?, to subscription: Subscription) {
         var identifiers = SubscriptionIdentifiers()
         identifiers.add(subscription.options.subscriptionIdentifier)
+        identifiers.sharedGroup = subscription.sharedGroup.load(ordering: .relaxed)
         offer(
             message, &shared, qos: settings.grantedQoS(message.traits.qos, subscription.options.qos),
             isRetained: subscription.options.retainAsPublished && message.traits.isRetained, identifiers: identifiers,
@@ -346,18 +349,26 @@ extension Shard {
             return
         }
         guard message.payload.count <= settings.retainedPayloadLimit else {
-            counters.retainedRefused.add(1)
+            counters.retainedTooLarge.add(1)
             return
         }
         if settings.retainedExpiryInterval > 0, !message.traits.hasExpiry {
             var expiring = message
             expiring.traits.expiresAt = wall + settings.retainedExpiryInterval
-            if !node.retained.store(Message.make(copying: expiring)) { counters.retainedRefused.add(1) }
+            store(retained: Message.make(copying: expiring))
             return
         }
         let kept = shared ?? Message.make(copying: message)
         shared = kept
-        if !node.retained.store(kept) { counters.retainedRefused.add(1) }
+        store(retained: kept)
+    }
+
+    private func store(retained message: Message) {
+        switch node.retained.store(message) {
+        case .stored: break
+        case .full: counters.retainedFull.add(1)
+        case .tooDeep: counters.retainedTooDeep.add(1)
+        }
     }
 
     func dropped(_ queued: QueuedMessage, session: Session, reason: DropReason) {

@@ -2,15 +2,16 @@ import Buffers
 
 /// The retained message of each topic, for the whole node. Cold: a retained PUBLISH and a SUBSCRIBE come here.
 final class RetainedStore: Sendable {
-    private final class Level {
-        var message: Message?
-        var children: [[UInt8]: Level] = [:]
-    }
+    private typealias Level = RetainedLevel
 
     private struct State {
         var root = Level()
         var count = 0
+        var expiry = RetainedExpiry()
     }
+
+    /// What became of a message that was to be retained.
+    enum Outcome { case stored, full, tooDeep }
 
     private let state = Guarded(State())
     /// The most topics that may have one; 0 for no limit.
@@ -23,28 +24,29 @@ final class RetainedStore: Sendable {
     /// The tree is walked and freed level by level on the stack.
     private static let deepest = 1024
 
-    /// - Returns: false when the store is full and the topic has none yet, or the topic is too deep.
-    func store(_ message: Message) -> Bool {
+    /// - Returns: `full` when the topic has none yet and there are as many as may be.
+    func store(_ message: Message) -> Outcome {
         let levels = Self.levels(of: message.view.topic)
-        guard levels.count <= Self.deepest else { return false }
+        guard levels.count <= Self.deepest else { return .tooDeep }
         return state.withLock { state in
             var level = state.root
             for name in levels {
                 if let next = level.children[name] {
                     level = next
                 } else {
-                    if limit > 0, state.count >= limit { return false }
+                    if limit > 0, state.count >= limit { return .full }
                     let next = Level()
                     level.children[name] = next
                     level = next
                 }
             }
             if level.message == nil {
-                if limit > 0, state.count >= limit { return false }
+                if limit > 0, state.count >= limit { return .full }
                 state.count += 1
             }
             level.message = message
-            return true
+            state.expiry.update(level)
+            return .stored
         }
     }
 
@@ -53,19 +55,38 @@ final class RetainedStore: Sendable {
         let levels = Self.levels(of: topic)
         guard levels.count <= Self.deepest else { return }
         state.withLock { state in
-            if Self.remove(levels[...], below: state.root, only: only) { state.count -= 1 }
+            if Self.remove(levels[...], below: state.root, only: only, &state.expiry) { state.count -= 1 }
+        }
+    }
+
+    /// Removes messages that have expired, those that expired first.
+    /// - Parameter most: bounds the work and the time under the lock.
+    /// - Returns: how many were removed.
+    func removeExpired(now: Int64, most: Int) -> Int {
+        state.withLock { state in
+            var removed = 0
+            while removed < most, let level = state.expiry.first, level.expiresAt <= now, let message = level.message {
+                let levels = Self.levels(of: message.view.topic)
+                guard Self.remove(levels[...], below: state.root, only: message, &state.expiry) else { break }
+                state.count -= 1
+                removed += 1
+            }
+            return removed
         }
     }
 
     /// Removes the message and the levels that carried nothing else.
-    private static func remove(_ levels: ArraySlice<[UInt8]>, below level: Level, only: Message?) -> Bool {
+    private static func remove(
+        _ levels: ArraySlice<[UInt8]>, below level: Level, only: Message?, _ expiry: inout RetainedExpiry
+    ) -> Bool {
         guard let name = levels.first else {
             guard let message = level.message, only == nil || only === message else { return false }
             level.message = nil
+            expiry.remove(level)
             return true
         }
         guard let child = level.children[name] else { return false }
-        let removed = remove(levels.dropFirst(), below: child, only: only)
+        let removed = remove(levels.dropFirst(), below: child, only: only, &expiry)
         if child.message == nil, child.children.isEmpty { level.children[name] = nil }
         return removed
     }

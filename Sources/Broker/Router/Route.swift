@@ -1,9 +1,12 @@
 import Buffers
 import RuleEngine
 
-/// The identifiers of the subscriptions that a message matched: mostly none or one. [MQTT-3.3.4-3]
+/// The identifiers of the subscriptions that a message matched, mostly none or one [MQTT-3.3.4-3], and the shared group by
+/// which it came. Goes with the message into the session's queue and window.
 struct SubscriptionIdentifiers {
     var first: UInt32 = 0
+    /// ``SharedGroup/number``; 0 when the session subscribes for itself. A number, since it is copied with each message.
+    var sharedGroup: UInt32 = 0
     var others: [UInt32]?
 
     mutating func add(_ identifier: UInt32) {

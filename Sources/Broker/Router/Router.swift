@@ -2,12 +2,14 @@ import Buffers
 import Synchronization
 import Topics
 
-/// One session's subscription to one filter. Immutable but for its options, which only the router's lock changes.
+/// One session's subscription to one filter. Immutable but for the group's number, which the router sets.
 final class Subscription: Sendable {
     let session: Session
     let filter: String
     let shared: SharedFilter?
     let options: DeliveryOptions
+    /// The shared group's number, 0 without one; set when the router takes the subscription in.
+    let sharedGroup = Atomic<UInt32>(0)
 
     init(session: Session, filter: String, options: DeliveryOptions) {
         self.session = session
@@ -48,10 +50,20 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
     private struct State {
         var index = TopicIndex<Element>()
         var groups: [SharedFilter: SharedGroup] = [:]
+        var groupsByNumber: [UInt32: SharedGroup] = [:]
+        private var lastGroup: UInt32 = 0
         /// Counts the moves of sessions between shards; a route carries the epoch at which it was read.
         var epoch: UInt64 = 1
         var subscriptions = 0
         var sharedSubscriptions = 0
+
+        mutating func makeGroup(_ key: SharedFilter, member: Subscription) -> SharedGroup {
+            repeat { lastGroup &+= 1 } while lastGroup == 0 || groupsByNumber[lastGroup] != nil
+            let group = SharedGroup(key: key, number: lastGroup, member: member)
+            groups[key] = group
+            groupsByNumber[lastGroup] = group
+            return group
+        }
     }
 
     private let state = Guarded(State())
@@ -93,9 +105,10 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
                 state.sharedSubscriptions += 1
                 if let group = state.groups[key] {
                     group.members.append(subscription)
+                    subscription.sharedGroup.store(group.number, ordering: .relaxed)
                 } else {
-                    let group = SharedGroup(key: key, member: subscription)
-                    state.groups[key] = group
+                    let group = state.makeGroup(key, member: subscription)
+                    subscription.sharedGroup.store(group.number, ordering: .relaxed)
                     state.index.insert(.group(group), filter: filter)
                 }
             }
@@ -119,6 +132,7 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
                 state.sharedSubscriptions -= before - group.members.count
                 if group.members.isEmpty {
                     state.groups[key] = nil
+                    state.groupsByNumber[group.number] = nil
                     state.index.remove(filter: filter) {
                         if case .group(let other) = $0 { other === group } else { false }
                     }
@@ -174,6 +188,13 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
     }
 
     // MARK: Readers
+
+    /// The group with its members of now; nil when the last one has gone. Cold.
+    func sharedGroup(_ number: UInt32) -> GroupSnapshot? {
+        state.withLock { state in
+            state.groupsByNumber[number].map { GroupSnapshot(group: $0, members: $0.members) }
+        }
+    }
 
     /// What a shard needs to deliver a message of this topic. Cold: the cache misses.
     func route(topic: Bytes, shard: Int) -> RouteDraft {

@@ -16,11 +16,14 @@ package enum SharedStrategy: String, Sendable, CaseIterable {
 /// The members of one shared subscription. `members` is the router's, changed under its lock.
 final class SharedGroup: @unchecked Sendable {
     let key: SharedFilter
+    /// Not 0; no other group of the node has it.
+    let number: UInt32
     var members: [Subscription]
     let next = Atomic<Int>(0)
 
-    init(key: SharedFilter, member: Subscription) {
+    init(key: SharedFilter, number: UInt32, member: Subscription) {
         self.key = key
+        self.number = number
         members = [member]
     }
 }
@@ -56,11 +59,17 @@ struct GroupSnapshot {
             }
             first = Int.random(in: 0..<count, using: &random)
         case .hashTopic: first = Int(topicHash(message.topic) % UInt64(count))
-        case .hashClientID: first = Int((message.traits.publisherID &* 0x9E37_79B9_7F4A_7C15) % UInt64(count))
+        case .hashClientID: first = Int(hash(ofPublisher: message) % UInt64(count))
         }
         let chosen = firstOnline(from: first) ?? members[first]
         if strategy == .sticky { sticky[ObjectIdentifier(group)] = chosen }
         return chosen
+    }
+
+    /// The same for a client over all its sessions; the broker's own messages have no client.
+    private func hash(ofPublisher message: MessageView) -> UInt64 {
+        guard let publisher = message.publisher else { return 0 }
+        return topicHash(publisher.clientIDValue.bytes)
     }
 
     private func firstOnline(from first: Int) -> Subscription? {

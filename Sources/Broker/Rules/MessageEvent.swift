@@ -99,7 +99,7 @@ final class MessageEvent: EventColumns {
         let traits = message.traits
         let identifier = receiver == nil ? 0 : delivery.identifier
         guard message.properties.count > 0 || traits.hasExpiry || identifier != 0 else { return MessageProperties.none }
-        var properties = MessageProperties.decode(message.properties, set: .publish, from: .server)
+        var properties = try MessageProperties.decode(message.properties, set: .publish, from: .server)
         if traits.hasExpiry {
             properties.messageExpiryInterval =
                 kind == .messageDelivered
@@ -151,10 +151,12 @@ enum MessageProperties {
         return try value(of: decode(encoded, set: set, from: peer), in: arena)
     }
 
-    /// The codec has accepted these bytes; were they damaged, the rule sees no properties.
-    static func decode(_ encoded: Bytes, set: PropertySet, from peer: Peer) -> Properties {
+    /// - Throws: when they are damaged, which the codec's acceptance rules out; the rule's evaluation fails then, counted.
+    static func decode(_ encoded: Bytes, set: PropertySet, from peer: Peer) throws(EvaluationError) -> Properties {
         guard encoded.count > 0 else { return Properties() }
-        return (try? Properties.decode(encoded, set: set, from: peer)) ?? Properties()
+        do throws(ProtocolViolation) { return try Properties.decode(encoded, set: set, from: peer) } catch {
+            throw .badArgument(function: "properties", reason: "the packet's properties are damaged: \(error.message)")
+        }
     }
 
     static func value(of properties: Properties, in arena: Arena) throws(EvaluationError) -> Value {

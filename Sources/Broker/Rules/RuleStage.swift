@@ -53,6 +53,22 @@ final class RuleSetRunner {
     }
 }
 
+/// What a rule's republishes failed of since it was last said.
+private struct RepublishFailures {
+    /// Milliseconds between two lines.
+    static let interval: Int64 = 60_000
+
+    var nextReport: Int64 = 0
+    private(set) var count = 0
+    private(set) var reason = ""
+
+    mutating func note(_ reason: () -> String) {
+        // The first one's: the next ones mostly have the same.
+        if count == 0 { self.reason = reason() }
+        count += 1
+    }
+}
+
 /// The rule engine's seat on a shard: evaluates, counts, hands rows to the actions. Confined to the shard's thread.
 final class RuleStage {
     let context: EvaluationContext
@@ -77,6 +93,8 @@ final class RuleStage {
     private var eventSets: [EventName: RuleSetRunner] = [:]
     /// The owner.
     private unowned(unsafe) var shard: Shard!
+    /// By rule.
+    private var failures: [String: RepublishFailures] = [:]
 
     // Read on the message path: an event that no rule listens to costs this test.
     private(set) var wantsDelivered = false
@@ -397,9 +415,7 @@ final class RuleStage {
     ) -> Bool {
         let hops = (message?.traits.hops ?? 0) &+ 1
         guard hops <= runner.rule.maxHops else {
-            logger.warning(
-                "A republish was refused: the message has passed too many rules.",
-                metadata: ["rule.id": "\(runner.rule.id)", "message.hops": "\(hops - 1)"])
+            noteFailure(of: runner, "the message has passed \(hops - 1) rules")
             return false
         }
         do throws(EvaluationError) {
@@ -408,20 +424,41 @@ final class RuleStage {
             origin.publishProperties = try event.value(of: .pubProps, in: context)
             if hops > 1 { origin.republishedBy = message?.publisher?.clientID }
             guard let made = try action.message(row: row, event: origin, context: prepareTemplates(runner.rule)) else {
-                logger.error(
-                    "A republish was refused: the message came from this rule.",
-                    metadata: ["rule.id": "\(runner.rule.id)"])
+                noteFailure(of: runner, "the message came from this rule")
                 return true
             }
-            // As for a client's topics: a text from a payload may be one of thousands of levels.
+            // As for a client's topics: a text from a payload may be anything. [MQTT-3.3.2-2]
+            guard UTF8Text.isValid(made.topic) else {
+                throw .badArgument(function: "republish", reason: "the rendered topic is not UTF-8")
+            }
             guard TopicSyntax.levels(made.topic) <= shard.settings.maxTopicLevels else {
                 throw .badArgument(function: "republish", reason: "the rendered topic has too many levels")
             }
             shard.republished.append(shard.makeMessage(made, runner: runner, hops: hops))
             return true
         } catch {
-            logger.warning("A republish failed.", metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
+            noteFailure(of: runner, "\(error)")
             return false
+        }
+    }
+
+    /// Counted with the rule; said once a minute, since each message may fail.
+    private func noteFailure(of runner: RuleRunner, _ reason: @autoclosure () -> String) {
+        failures[runner.rule.id, default: RepublishFailures()].note(reason)
+    }
+
+    /// In the timer's tick: a line for each rule whose republishes have failed since its last one.
+    func reportFailures(now: Int64) {
+        guard !failures.isEmpty else { return }
+        for (id, failed) in failures where now >= failed.nextReport {
+            guard failed.count > 0 else {
+                failures[id] = nil
+                continue
+            }
+            logger.warning(
+                "Republishes did not take place.",
+                metadata: ["rule.id": "\(id)", "rule.republishes": "\(failed.count)", "error": "\(failed.reason)"])
+            failures[id] = RepublishFailures(nextReport: now + RepublishFailures.interval)
         }
     }
 

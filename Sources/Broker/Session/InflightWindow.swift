@@ -121,9 +121,18 @@ struct InflightWindow {
 
     var hasResends: Bool { !resend.isEmpty }
 
-    /// The messages in the order of sending, for a session that ends.
-    var messages: [Message] {
-        entries.filter { $0.phase != .free }.sorted { $0.sequence < $1.sequence }.compactMap(\.message)
+    /// The number of the message that was added last, 0 before the first.
+    var lastSequence: UInt64 { nextSequence }
+
+    /// What was sent on this connection and added no later than that, in order.
+    func outstanding(upTo sequence: UInt64) -> [InflightEntry] {
+        entries.filter { $0.phase != .free && $0.isOutstanding && $0.sequence <= sequence }
+            .sorted { $0.sequence < $1.sequence }
+    }
+
+    /// What has not been acknowledged at all, in the order of sending: for a session that ends.
+    var unacknowledged: [InflightEntry] {
+        entries.filter { $0.phase == .published }.sorted { $0.sequence < $1.sequence }
     }
 
     mutating func removeAll() { self = InflightWindow() }

@@ -27,8 +27,7 @@ final class Session: @unchecked Sendable {
     var queue = MessageQueue()
     /// Retained messages that a SUBSCRIBE asked for and that have not been sent yet; references, no copies.
     var retainedBacklog: Deque<RetainedDelivery> = []
-    /// Packet identifiers of QoS 2 messages that the client sent and has not released. [MQTT-4.3.3-10]
-    var awaitingRelease: [UInt16] = []
+    var awaitingRelease = AwaitingRelease()
     var will: Will?
     /// Monotonic milliseconds at which the will of an absent client is published.
     var willAt: Int64?
@@ -163,7 +162,10 @@ struct MessageQueue {
         return entry.message
     }
 
-    mutating func removeAll() { self = MessageQueue() }
+    /// Takes all messages out, oldest first.
+    mutating func drain(_ body: (QueuedMessage) -> Void) {
+        while let message = popFirst() { body(message) }
+    }
 }
 
 package struct QueueLimits: Sendable {

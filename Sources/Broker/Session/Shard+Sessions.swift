@@ -54,7 +54,7 @@ extension Shard {
         connection.enter(session, isPresent: true)
     }
 
-    private func isLeaving(_ session: Session) -> Bool { leaving.contains { $0.session === session } }
+    func isLeaving(_ session: Session) -> Bool { leaving[ObjectIdentifier(session)] != nil }
 
     private func retry(_ connection: Connection, packet: ConnectPacket) {
         nonisolated(unsafe) let connection = connection  // comes back to this very shard
@@ -105,8 +105,8 @@ extension Shard {
 
     private func depart(_ session: Session, to target: Int, arrival: @escaping @Sendable (Shard) -> Void) {
         let epoch = router.move(session, subscriptions: session.subscriptions.values, to: target)
-        leaving.append(
-            Departure(session: session, target: target, epoch: epoch, awaited: node.shards.count - 1, arrival: arrival))
+        leaving[ObjectIdentifier(session)] = Departure(
+            session: session, target: target, epoch: epoch, awaited: node.shards.count - 1, arrival: arrival)
         let home = index
         for shard in 0..<node.shards.count where shard != index {
             send(to: shard) { $0.send(to: home) { $0.fencePassed(session) } }
@@ -114,22 +114,26 @@ extension Shard {
     }
 
     private func fencePassed(_ session: Session) {
-        guard let position = leaving.firstIndex(where: { $0.session === session }) else { return }
-        leaving[position].awaited -= 1
-        guard leaving[position].awaited == 0 else { return }
-        let departure = leaving.remove(at: position)
+        guard var departure = leaving.removeValue(forKey: ObjectIdentifier(session)) else { return }
+        departure.awaited -= 1
+        guard departure.awaited == 0 else {
+            leaving[ObjectIdentifier(session)] = departure
+            return
+        }
         sessions[ObjectIdentifier(session)] = nil
         // On no shard until it arrives: what the target routes to it in between must queue behind what is parked there.
         session.attach(to: Session.inTransit)
         node.registry.move(session, to: departure.target)
-        send(to: departure.target) { $0.arrive(session, departure.arrival) }
+        send(to: departure.target) { [arrival = departure.arrival] in $0.arrive(session, arrival) }
     }
 
     private func arrive(_ session: Session, _ arrival: (Shard) -> Void) {
         session.attach(to: index)
         // An administrator may have ended it on its way.
         guard !session.isTerminated else {
-            arriving[ObjectIdentifier(session)] = nil
+            for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] {
+                passOn(message, of: session)
+            }
             arrival(self)
             return
         }
@@ -205,14 +209,40 @@ extension Shard {
         counters.sessionsTerminated.add(1)
         for subscription in session.subscriptions.values { router.remove(subscription) }
         session.subscriptions = [:]
-        session.queue.removeAll()
-        session.inflight.removeAll()
+        passOnWhatIsLeft(of: session)
         session.retainedBacklog = []
         sessions[ObjectIdentifier(session)] = nil
         node.registry.remove(session)
         if let will = session.will {
             session.will = nil
             publish(will)
+        }
+    }
+
+    /// What a member of a shared group leaves behind goes to another member, in its order: QoS 1 that was not
+    /// acknowledged, and what has not been sent. Not QoS 2 under way: the client may have it. [MQTT-4.8.2-5]
+    private func passOnWhatIsLeft(of session: Session) {
+        let unacknowledged = session.inflight.unacknowledged
+        session.inflight.removeAll()
+        var waiting = session.queue
+        session.queue = MessageQueue()
+        // When the node stops, all members go.
+        guard !isDraining else { return }
+        for entry in unacknowledged where entry.qos == 1 {
+            guard let message = entry.message else { continue }
+            let queued = QueuedMessage(
+                message: message, qos: entry.qos, isRetained: entry.isRetained, identifiers: entry.identifiers)
+            passOn(queued, of: session)
+        }
+        waiting.drain { passOn($0, of: session) }
+    }
+
+    private func passOn(_ queued: QueuedMessage, of session: Session) {
+        guard queued.identifiers.sharedGroup != 0 else { return }
+        if queued.message.traits.expiresAt <= wall {
+            dropped(queued, session: session, reason: .expired)
+        } else {
+            redispatch(queued.message, group: queued.identifiers.sharedGroup)
         }
     }
 

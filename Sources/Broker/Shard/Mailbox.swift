@@ -30,6 +30,8 @@ final class Outbox {
     /// Bytes of the messages that the stream refers to, for the bound of the mailbox.
     fileprivate(set) var referenced = 0
 
+    deinit { OutboxReader.discard(stream) }
+
     func append(_ message: MessageView, epoch: UInt64) {
         let size =
             8 + MemoryLayout<BytesHeader>.size + message.topic.count + message.properties.count + message.payload.count
@@ -98,6 +100,9 @@ final class Mailbox: Sendable {
     private let state = Guarded(State())
     /// Bytes that wait or are being worked on: the streams and the messages that they refer to.
     let backlog = Atomic<Int>(0)
+
+    /// What nobody has taken when the node ends.
+    deinit { for stream in state.withLock({ $0.streams }) { OutboxReader.discard(stream) } }
 
     /// Takes the outbox's stream and leaves an empty one in its place.
     /// - Returns: true when the mailbox was empty, so that its owner must be woken.

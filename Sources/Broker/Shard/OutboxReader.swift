@@ -14,6 +14,13 @@ struct OutboxReader {
 
     init(_ bytes: Bytes) { self.bytes = bytes }
 
+    /// Lets go of what a stream refers to that will not be read.
+    static func discard(_ stream: OutputBuffer) {
+        var reader = OutboxReader(stream.bytes)
+        while reader.next() != nil {}
+        stream.removeAll()
+    }
+
     mutating func next() -> Record? {
         guard position < bytes.count else { return nil }
         // The stream was written by this process, record by record; an unknown kind is a bug of ours.

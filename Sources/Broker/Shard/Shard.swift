@@ -40,10 +40,14 @@ final class Shard: @unchecked Sendable {
     var wake: @Sendable () -> Void = {}
 
     var sessions: [ObjectIdentifier: Session] = [:]
+    /// Connections whose client has not taken what is theirs: looked at until it has.
+    var stalled: [Connection] = []
+    var nextRetry: Int64 = 0
+    var nextReleaseCheck: Int64 = 0
     /// Sessions on their way here: what came for them meanwhile.
     var arriving: [ObjectIdentifier: [QueuedMessage]] = [:]
     /// Sessions that have left in name, while mail by old routes may still come.
-    var leaving: [Departure] = []
+    var leaving: [ObjectIdentifier: Departure] = [:]
     var connections: Set<Connection> = []
     let keepAlive: DeadlineWheel
     var absences = Heap<Absence>()
@@ -117,7 +121,23 @@ final class Shard: @unchecked Sendable {
             cache.sweep(router: router)
             if !sticky.isEmpty { sticky = sticky.filter { $0.value.session.isOnline } }
         }
-        if index == 0 { node.systemTopics.tick(self) }
+        if settings.retryInterval != .max || settings.awaitReleaseTimeout != .max { checkExchanges() }
+        checkStalled()
+        rules.reportFailures(now: now)
+        if index == 0 {
+            sweepRetained()
+            node.boundsReport.tick(self)
+            node.systemTopics.tick(self)
+        }
+    }
+
+    /// Retained messages that one turn of the loop removes; the next turn goes on.
+    private static let sweepSize = 500
+
+    private func sweepRetained() {
+        let removed = node.retained.removeExpired(now: wall, most: Self.sweepSize)
+        counters.retainedExpired.add(removed)
+        if removed == Self.sweepSize { execute { $0.sweepRetained() } }
     }
     private var cacheSweepCountdown = 10
 

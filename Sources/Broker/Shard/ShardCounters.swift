@@ -26,12 +26,19 @@ final class ShardCounters: Sendable {
     let sentQoS2 = Counter()
     let messagesAcked = Counter()
     let messagesDroppedNoSubscribers = Counter()
+    let messagesRedispatched = Counter()
     let droppedNoLocal = Counter()
     let droppedQueueFull = Counter()
     let droppedExpired = Counter()
     let droppedQoS0 = Counter()
     let droppedTooLarge = Counter()
-    let retainedRefused = Counter()
+    let retainedTooLarge = Counter()
+    let retainedFull = Counter()
+    let retainedTooDeep = Counter()
+    let retainedExpired = Counter()
+    let subscriptionsOverQuota = Counter()
+    let droppedAwaitingRelease = Counter()
+    let sendTimeouts = Counter()
     let connects = Counter()
     let connectsRefused = Counter()
     let connected = Counter()
@@ -87,12 +94,22 @@ final class ShardCounters: Sendable {
             ("messages.qos2.received", receivedQoS2.current), ("messages.qos2.sent", sentQoS2.current),
             ("messages.acked", messagesAcked.current),
             ("messages.dropped.no_subscribers", messagesDroppedNoSubscribers.current),
-            ("messages.retained.refused", retainedRefused.current),
+            ("messages.dropped.await_pubrel_timeout", droppedAwaitingRelease.current),
+            ("messages.redispatched", messagesRedispatched.current),
+            (
+                "messages.retained.refused",
+                retainedTooLarge.current + retainedFull.current + retainedTooDeep.current
+            ),
+            ("messages.retained.refused.too_large", retainedTooLarge.current),
+            ("messages.retained.refused.full", retainedFull.current),
+            ("messages.retained.expired", retainedExpired.current),
+            ("client.subscribe.quota_exceeded", subscriptionsOverQuota.current),
             ("delivery.dropped", dropped), ("delivery.dropped.no_local", droppedNoLocal.current),
             ("delivery.dropped.queue_full", droppedQueueFull.current),
             ("delivery.dropped.expired", droppedExpired.current), ("delivery.dropped.qos0_msg", droppedQoS0.current),
             ("delivery.dropped.too_large", droppedTooLarge.current),
             ("client.connect", connects.current), ("client.connack.error", connectsRefused.current),
+            ("client.send_timeout", sendTimeouts.current),
             ("client.connected", connected.current), ("client.disconnected", disconnected.current),
             ("client.subscribe", subscribes.current), ("client.unsubscribe", unsubscribes.current),
             ("session.created", sessionsCreated.current), ("session.resumed", sessionsResumed.current),

@@ -10,6 +10,8 @@ final class ListenerContext: Sendable {
     let maxConnections: Int
     let noDelay: Bool
     let highWaterMark: Int
+    /// Milliseconds that a full socket may go without its client taking a byte; `.max` for any time.
+    let sendTimeout: Int64
     let receiveBuffer: Int?
     let sendBuffer: Int?
     let keepAlive: (idle: Int, interval: Int, probes: Int)?
@@ -21,6 +23,7 @@ final class ListenerContext: Sendable {
         maxConnections = options.maxConnections
         noDelay = options.noDelay
         highWaterMark = options.highWaterMark
+        sendTimeout = options.sendTimeout
         receiveBuffer = options.receiveBuffer
         sendBuffer = options.sendBuffer
         keepAlive = options.keepAlive

@@ -72,6 +72,7 @@ extension TCPSettings {
         noDelay = values[Fields.noDelay]
         keepAlive = values[Fields.keepAlive]
         highWatermark = values[Fields.highWatermark]
+        sendTimeout = values[Fields.sendTimeout]
         receiveBuffer = values[Fields.receiveBuffer]
         sendBuffer = values[Fields.sendBuffer]
     }
@@ -94,6 +95,7 @@ extension TLSSettings {
         caCertificateFile = values[Fields.ca]
         verify = values[Fields.verify]
         failsWithoutPeerCertificate = values[Fields.failWithoutCertificate]
+        handshakeTimeout = values[Fields.handshakeTimeout]
     }
 }
 
@@ -104,6 +106,7 @@ extension WebSocketSettings {
         failsWithoutSubprotocol = values[Fields.failWithoutSubprotocol]
         subprotocols = values[Fields.subprotocols]
         maximumFrameSize = values[Fields.maximumFrameSize]
+        idleTimeout = values[Fields.idleTimeout]
         allowsMissingOrigin = !values[Fields.checkOrigin] || values[Fields.allowMissingOrigin]
         origins = values[Fields.checkOrigin] ? values[Fields.origins] : []
     }
@@ -130,6 +133,8 @@ extension MQTTSettings {
         messageExpiryInterval = values[Fields.messageExpiry]
         maximumInflight = values[Fields.inflight]
         maximumAwaitingRelease = values[Fields.awaitingRel]
+        awaitReleaseTimeout = values[Fields.awaitRelTimeout]
+        retryInterval = values[Fields.retryInterval]
         maximumQueueLength = values[Fields.queueLength]
         maximumQueueBytes = values[Fields.queueBytes]
         queuesQoS0 = values[Fields.queueQoS0]

@@ -68,6 +68,8 @@ package struct TCPSettings: Sendable {
     package var keepAlive: KeepAlive?
     /// Bytes a connection may hold unsent before reading from its publishers stops.
     package var highWatermark: ByteSize
+    /// How long a client may take nothing while bytes wait for it.
+    package var sendTimeout: Limit<Duration>
     /// Nil: the system's.
     package var receiveBuffer: ByteSize?
     package var sendBuffer: ByteSize?
@@ -85,6 +87,7 @@ package struct TLSSettings: Sendable {
     package var caCertificateFile: String?
     package var verify: Verify
     package var failsWithoutPeerCertificate: Bool
+    package var handshakeTimeout: Limit<Duration>
 }
 
 package struct WebSocketSettings: Sendable {
@@ -92,6 +95,8 @@ package struct WebSocketSettings: Sendable {
     package var failsWithoutSubprotocol: Bool
     package var subprotocols: [String]
     package var maximumFrameSize: Limit<ByteSize>
+    /// Between two frames of the client.
+    package var idleTimeout: Limit<Duration>
     package var allowsMissingOrigin: Bool
     /// Empty: every origin.
     package var origins: [String]
@@ -125,6 +130,9 @@ package struct MQTTSettings: Sendable {
     package var messageExpiryInterval: Limit<Duration>
     package var maximumInflight: Int
     package var maximumAwaitingRelease: Limit<Int>
+    /// For PUBREL, after PUBREC.
+    package var awaitReleaseTimeout: Limit<Duration>
+    package var retryInterval: Limit<Duration>
     package var maximumQueueLength: Limit<Int>
     package var maximumQueueBytes: ByteSize
     package var queuesQoS0: Bool

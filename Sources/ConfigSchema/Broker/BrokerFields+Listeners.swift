@@ -41,6 +41,9 @@ extension BrokerFields {
         static let highWatermark = Field(
             "high_watermark", .byteSize(.kilobytes(4)...(.gigabytes(1))), default: .megabytes(1),
             doc: "Unsent bytes of a connection above which it counts as slow.")
+        static let sendTimeout = Field(
+            "send_timeout", .durationOrInfinity, default: .at(.seconds(15)),
+            doc: "A client that takes nothing for so long, while bytes wait for it, is closed.")
         static let receiveBuffer = Field("recbuf", .byteSize, doc: "SO_RCVBUF.")
         static let sendBuffer = Field("sndbuf", .byteSize, doc: "SO_SNDBUF.")
         static let keepAlive = Field(
@@ -58,7 +61,7 @@ extension BrokerFields {
             "tcp_options",
             [
                 backlog, noDelay, highWatermark, receiveBuffer, sendBuffer, keepAlive,
-                UnsupportedField("send_timeout", accepts: "15s"),
+                sendTimeout,
                 UnsupportedField("send_timeout_close", accepts: "true"), UnsupportedField("nolinger", accepts: "false"),
                 UnsupportedField("reuseaddr", accepts: "true"),
                 Field(
@@ -81,12 +84,15 @@ extension BrokerFields {
             doc: "Whether client certificates are checked.")
         static let failWithoutCertificate = Field(
             "fail_if_no_peer_cert", .bool, default: false, doc: "Whether clients must show one; with verify_peer.")
+        static let handshakeTimeout = Field(
+            "handshake_timeout", .durationOrInfinity, default: .at(.seconds(15)),
+            doc: "From the connection to the end of the TLS handshake.")
         static let all = FieldSet(
             "ssl_options",
             [
                 certificate, key, password, ca, verify, failWithoutCertificate,
-                UnsupportedField("handshake_timeout", accepts: "15s"),
-                UnsupportedField("versions"), UnsupportedField("ciphers"), UnsupportedField("depth", accepts: "10"),
+                handshakeTimeout, UnsupportedField("versions"), UnsupportedField("ciphers"),
+                UnsupportedField("depth", accepts: "10"),
                 UnsupportedField("ocsp"), UnsupportedField("enable_crl_check", accepts: "false"),
                 UnsupportedField("reuse_sessions", accepts: "true"),
                 UnsupportedField("honor_cipher_order", accepts: "true"),
@@ -121,6 +127,9 @@ extension BrokerFields {
             }, default: ["mqtt", "mqtt-v3", "mqtt-v3.1.1", "mqtt-v5"], doc: "The first that the client names is taken.")
         static let maximumFrameSize = Field(
             "max_frame_size", .byteSizeOrInfinity(), default: .infinity, doc: "Besides mqtt.max_packet_size.")
+        static let idleTimeout = Field(
+            "idle_timeout", .durationOrInfinity, default: .at(.seconds(7200)),
+            doc: "A client that sends no frame for so long is closed.")
         static let checkOrigin = Field(
             "check_origin_enable", .bool, default: false, doc: "Whether `Origin` is checked.")
         static let allowMissingOrigin = Field(
@@ -130,7 +139,7 @@ extension BrokerFields {
             "websocket",
             [
                 path, failWithoutSubprotocol, subprotocols, maximumFrameSize, checkOrigin, allowMissingOrigin,
-                origins, UnsupportedField("idle_timeout", accepts: "7200s", "2h"),
+                origins, idleTimeout,
                 UnsupportedField("mqtt_piggyback", accepts: "multiple"), UnsupportedField("compress", accepts: "false"),
                 UnsupportedField("proxy_address_header", accepts: "x-forwarded-for"),
                 UnsupportedField("proxy_port_header", accepts: "x-forwarded-port"),

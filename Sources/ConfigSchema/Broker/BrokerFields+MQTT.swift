@@ -11,7 +11,8 @@ extension BrokerFields {
         static let topicLevels = Field(
             "max_topic_levels", .int(1...1024), default: 128, doc: "Levels of a topic name or filter.")
         static let topicAlias = Field(
-            "max_topic_alias", .int(0...65535), default: 65535, doc: "Aliases a client may use.")
+            "max_topic_alias", .int(0...65535), default: 65535,
+            doc: "Aliases a client may use; 0 also stops the broker from using them.")
         static let qos = Field("max_qos_allowed", .int(0...2), default: 2, doc: "Maximum QoS.")
         static let retain = Field("retain_available", .bool, default: true, doc: "Whether clients may retain.")
         static let wildcard = Field(
@@ -33,6 +34,12 @@ extension BrokerFields {
         static let awaitingRel = Field(
             "max_awaiting_rel", .intOrInfinity(1...Int.max), default: .at(100),
             doc: "QoS 2 messages of a client that wait for PUBREL.")
+        static let awaitRelTimeout = Field(
+            "await_rel_timeout", .durationOrInfinity, default: .at(.seconds(300)),
+            doc: "After it a QoS 2 message that waits for PUBREL is forgotten.")
+        static let retryInterval = Field(
+            "retry_interval", .durationOrInfinity, default: .infinity,
+            doc: "Sends unacknowledged messages again, to 3.1 and 3.1.1 clients. [MQTT-4.4.0-1]")
         static let queueLength = Field(
             "max_mqueue_len", .intOrInfinity(zeroMeansInfinity: true), default: .at(10_000),
             doc: "Messages queued for a client; 0 is no bound.")
@@ -42,7 +49,8 @@ extension BrokerFields {
         static let queueQoS0 = Field(
             "mqueue_store_qos0", .bool, default: true, doc: "Whether QoS 0 is queued for absent clients.")
         static let subscriptions = Field(
-            "max_subscriptions", .intOrInfinity(1...Int.max), default: .infinity, doc: "Of a client.")
+            "max_subscriptions", .intOrInfinity(1...Int.max), default: .at(100_000),
+            doc: "Of a client; more are refused with 0x97.")
         static let upgradeQoS = Field(
             "upgrade_qos", .bool, default: false, doc: "Whether the subscription's QoS wins when it is higher.")
         static let serverKeepAlive = Field(
@@ -74,8 +82,7 @@ extension BrokerFields {
                 ignoreLoop, sessionExpiry, messageExpiry, inflight, awaitingRel, queueLength, queueBytes, queueQoS0,
                 subscriptions, upgradeQoS, serverKeepAlive, keepAliveMultiplier, responseInformation, strictMode,
                 usernameAsClientID,
-                UnsupportedField("await_rel_timeout", accepts: "300s", "5m"),
-                UnsupportedField("retry_interval", accepts: "infinity"),
+                awaitRelTimeout, retryInterval,
                 UnsupportedField("exclusive_subscription", accepts: "false"),
                 UnsupportedField("mqueue_priorities", accepts: "disabled"),
                 UnsupportedField("mqueue_default_priority", accepts: "lowest"),

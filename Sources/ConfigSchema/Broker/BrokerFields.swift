@@ -72,7 +72,8 @@ package enum BrokerFields {
             "max_payload_size", .byteSize, default: .megabytes(1),
             doc: "Larger payloads are delivered and not retained.")
         static let messages = Field(
-            "max_retained_messages", .intOrInfinity(zeroMeansInfinity: true), default: .infinity, doc: "0 is no bound.")
+            "max_retained_messages", .intOrInfinity(zeroMeansInfinity: true), default: .at(1_000_000),
+            doc: "Messages of further topics are delivered and not retained; 0 is no bound.")
         static let all = FieldSet(
             "retainer",
             [

@@ -10,6 +10,14 @@ enum Curl {
     static let isReady = curl_global_init(everything) == CURLE_OK
 
     static func text(_ code: CURLcode) -> String { String(cString: curl_easy_strerror(code)) }
+
+    /// Whether a connection failed over certificates or the TLS handshake.
+    static func isAboutTLS(_ code: CURLcode) -> Bool {
+        [
+            CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM,
+            CURLE_SSL_ISSUER_ERROR, CURLE_SSL_CIPHER,
+        ].contains(code)
+    }
 }
 
 /// One reusable easy handle with what belongs to its request. libcurl's callbacks get it as their context.
@@ -27,6 +35,8 @@ final class WebhookRequest {
     /// Whether the answer's body was longer than what is read.
     fileprivate(set) var isCapped = false
     private let headers: RequestHeaders
+    /// Where libcurl says in words why a request failed; CURL_ERROR_SIZE bytes.
+    private let detail: UnsafeMutablePointer<CChar>
 
     /// The most bytes of an answer's body that are read.
     static let maximumAnswer = 64 * 1024
@@ -37,10 +47,13 @@ final class WebhookRequest {
         self.sink = sink
         body = RequestBody()
         headers = RequestHeaders()
+        detail = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        detail.pointee = 0
         // Owner: libcurl's view of this handle; released in `dispose()` alone.
         let box = Unmanaged.passRetained(self).toOpaque()
         sluice_curl_set_pointer(easy, CURLOPT_PRIVATE, box)
         sluice_curl_set_pointer(easy, CURLOPT_WRITEDATA, box)
+        sluice_curl_set_pointer(easy, CURLOPT_ERRORBUFFER, detail)
         sluice_curl_set_write(easy, CURLOPT_WRITEFUNCTION) { _, size, count, context in
             guard let context else { return 0 }
             let request = Unmanaged<WebhookRequest>.fromOpaque(context).takeUnretainedValue()
@@ -52,6 +65,11 @@ final class WebhookRequest {
             return size * count
         }
     }
+
+    deinit { detail.deallocate() }
+
+    /// Why the last request failed, where libcurl says more than its code does.
+    var failureDetail: String? { detail.pointee == 0 ? nil : String(cString: detail) }
 
     /// Frees the handle, which must not be in the multi handle any more.
     func dispose() {
@@ -66,6 +84,7 @@ final class WebhookRequest {
         self.batch = batch
         received = 0
         isCapped = false
+        detail.pointee = 0
         let first = batch[0]
         if first.target.count > 0 {
             // Ended by NUL; libcurl copies it.

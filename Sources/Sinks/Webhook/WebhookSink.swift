@@ -85,7 +85,7 @@ extension WebhookSink {
         var status = 0
         sluice_curl_get_long(request.easy, CURLINFO_RESPONSE_CODE, &status)
         let isAnswered = code == CURLE_OK || (code == CURLE_WRITE_ERROR && request.isCapped)
-        guard isAnswered, status > 0 else { return failure(code) }
+        guard isAnswered, status > 0 else { return failure(request, code) }
         if settings.version != .http1 { learnVersion(request) }
         let reason = "HTTP status \(status)"
         switch settings.policy.outcome(of: .status(status)) {
@@ -96,8 +96,10 @@ extension WebhookSink {
         }
     }
 
-    private func failure(_ code: CURLcode) -> Verdict {
+    private func failure(_ request: WebhookRequest, _ code: CURLcode) -> Verdict {
         var reason = Curl.text(code)
+        // What was wrong with whose certificate: libcurl's own words, which hold nothing that the peer sent.
+        if Curl.isAboutTLS(code), let detail = request.failureDetail { reason += ": \(detail)" }
         if code == CURLE_COULDNT_CONNECT, let refusal {
             reason = refusal
             self.refusal = nil

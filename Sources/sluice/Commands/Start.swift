@@ -49,6 +49,7 @@ struct RunningNode {
     init(_ configuration: BrokerConfiguration, logger: Logger) throws {
         self.configuration = configuration
         self.logger = logger
+        OpenFiles.check(OpenFiles.raiseLimit(logger), configuration.listeners, logger)
         directory = try DataDirectory(configuration.node.dataDirectory)
         let environment = ProcessInfo.processInfo.environment
         let options = NodeOptions(configuration, version: sluiceVersion, environment: environment)
@@ -72,8 +73,12 @@ struct RunningNode {
             throw Failure("the rules are not right; nothing was started")
         }
         Problems.print(report.problems)
-        do { try node.start(options) } catch { throw Failure("\(error)") }
+        do { try node.start(options) } catch {
+            _ = rules.drain(until: .now)
+            throw Failure("\(error)")
+        }
         do { try admin.start() } catch {
+            Self.giveUp(node, rules)
             throw Failure(
                 "the admin socket \(AdminServer.path(dataDirectory: configuration.node.dataDirectory)) can't be made: \(error)"
             )
@@ -81,8 +86,18 @@ struct RunningNode {
         watcher = RuleWatcher(paths: configuration.rules.paths, logger: logger) {
             Self.reload(rules, logger, because: "a rule file changed")
         }
-        try watcher?.start()
+        do { try watcher?.start() } catch {
+            admin.stop()
+            Self.giveUp(node, rules)
+            throw error
+        }
         hasRuleFiles = !report.files.isEmpty
+    }
+
+    /// Ends what runs already of a start that fails.
+    private static func giveUp(_ node: BrokerNode, _ rules: RuleManager) {
+        node.stop()
+        _ = rules.drain(until: .now)
     }
 
     private func announce() {

@@ -3,6 +3,7 @@ import Buffers
 import Glibc
 import Logging
 import MQTTCodec
+import Synchronization
 
 struct TestFailure: Error, CustomStringConvertible {
     let description: String
@@ -14,6 +15,12 @@ struct Received: Equatable {
     var topic: String
     var payload: String
     var qos: QoS
+}
+
+/// How the topic of a message came.
+struct AliasUse: Equatable {
+    var sentTopic: String
+    var alias: UInt16?
 }
 
 /// What a client keeps over its connections: messages, in order, and the QoS 2 exchanges that are under way.
@@ -29,7 +36,14 @@ final class TestClient {
     private(set) var isEnded = false
     private(set) var connack: ConnackPacket?
     private(set) var subacks = 0
+    private(set) var refusedSubscriptions: [ReasonCode] = []
+    private(set) var sawDuplicateFlag = false
+    /// Whether messages are answered.
+    var acknowledges = true
     private(set) var pongs = 0
+    /// For each PUBLISH, in order.
+    private(set) var aliasUses: [AliasUse] = []
+    private var aliases: [UInt16: String] = [:]
     /// Packet identifiers of messages sent and not acknowledged to the end.
     private(set) var unacknowledged: Set<UInt16> = []
     /// The reason code of the last PUBACK or PUBCOMP.
@@ -77,9 +91,12 @@ final class TestClient {
         flush()
     }
 
-    func connect(_ clientID: String, cleanStart: Bool, expiry: UInt32 = 0) {
+    func connect(
+        _ clientID: String, cleanStart: Bool, expiry: UInt32 = 0, _ properties: (inout Properties) -> Void = { _ in }
+    ) {
         var packet = ConnectPacket(version: version, clientID: clientID, cleanStart: cleanStart)
         if expiry > 0 { packet.properties.sessionExpiryInterval = expiry }
+        properties(&packet.properties)
         send(.connect(packet))
     }
 
@@ -135,7 +152,9 @@ final class TestClient {
     private func handle(_ packet: Packet) {
         switch packet {
         case .connack(let packet): connack = packet
-        case .suback: subacks += 1
+        case .suback(let packet):
+            subacks += 1
+            refusedSubscriptions += packet.reasons.filter(\.isError)
         case .pingresp: pongs += 1
         case .publish(let packet): take(packet)
         case .pubrel(let ack):
@@ -150,15 +169,27 @@ final class TestClient {
     }
 
     private func take(_ packet: PublishPacket) {
+        var topic = packet.topic
+        if let alias = packet.properties.topicAlias {
+            if topic.isEmpty {
+                topic = aliases[alias] ?? "(alias \(alias) was never set)"
+            } else {
+                aliases[alias] = topic
+            }
+        }
+        if packet.isDuplicate { sawDuplicateFlag = true }
+        aliasUses.append(AliasUse(sentTopic: packet.topic, alias: packet.properties.topicAlias))
         let message = Received(
-            topic: packet.topic, payload: String(decoding: packet.payload, as: UTF8.self), qos: packet.qos)
+            topic: topic, payload: String(decoding: packet.payload, as: UTF8.self), qos: packet.qos)
         switch packet.qos {
         case .atMostOnce: state.messages.append(message)
         case .atLeastOnce:
             state.messages.append(message)
+            guard acknowledges else { return }
             send(.puback(AckPacket(packetIdentifier: packet.packetIdentifier)))
         case .exactlyOnce:
             if state.awaitingRelease.insert(packet.packetIdentifier).inserted { state.messages.append(message) }
+            guard acknowledges else { return }
             send(.pubrec(AckPacket(packetIdentifier: packet.packetIdentifier)))
         }
     }
@@ -185,14 +216,20 @@ func pump(_ clients: [TestClient], _ what: String, until condition: () throws ->
 /// A broker on a port of its own for the time of `body`.
 func withBroker(
     shards: Int, zone: MQTTZone = MQTTZone(), transport: ListenerOptions.Transport = .epoll,
+    lines: LineCollector? = nil, listener: (inout ListenerOptions) -> Void = { _ in },
     _ body: (BrokerNode, Int) throws -> Void
 ) throws {
     var options = NodeOptions(version: "test", shards: shards)
     options.listeners = [ListenerOptions(kind: .tcp, name: "test", host: "127.0.0.1", port: 0)]
     options.listeners[0].transport = transport
+    listener(&options.listeners[0])
     options.mqtt = zone
+    // `$SYS` would be among what subscribers to all and the retained messages count.
+    options.heartbeatInterval = 0
+    options.systemMessageInterval = 0
     var logger = Logger(label: "test")
     logger.logLevel = .error
+    if let lines { logger = Logger(label: "test") { _ in lines } }
     let node = BrokerNode(options, logger: logger)
     try node.start(options)
     defer { node.stop() }
@@ -202,6 +239,29 @@ func withBroker(
     try body(node, port)
 }
 
+/// Keeps what is logged as a warning or worse, one text a line.
+final class LineCollector: LogHandler, Sendable {
+    private let lines = Mutex<[String]>([])
+
+    func containing(_ text: String) -> [String] { lines.withLock { $0.filter { $0.contains(text) } } }
+
+    func log(event: LogEvent) { lines.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") } }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set {}
+    }
+    var logLevel: Logger.Level {
+        get { .warning }
+        set {}
+    }
+}
+
 extension BrokerNode {
+    func metric(_ name: String) -> Int { metrics.first { $0.name == name }?.value ?? -1 }
     func statistic(_ name: String) -> Int { statistics.first { $0.name == name }?.value ?? -1 }
 }

@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// One listening socket per listener, so that a second broker on the same port is refused by the kernel, and an even
 /// spread whatever the timing. Accepting is cold: the hand-over of a descriptor is one mail.
-final class Acceptor: @unchecked Sendable {  // `listeners` is fixed before the thread starts
+final class Acceptor: @unchecked Sendable {  // `listeners` is the thread's once it runs
     private struct Listening {
         let descriptor: Int32
         let context: ListenerContext
@@ -71,7 +71,13 @@ final class Acceptor: @unchecked Sendable {  // `listeners` is fixed before the 
                 }
             }
         }
+        closeListeners()
+    }
+
+    /// On the thread of ``run()``, or by the owner of one that does not run.
+    func closeListeners() {
         for listening in listeners { Glibc.close(listening.descriptor) }
+        listeners.removeAll()
     }
 
     private func configure(_ descriptor: Int32, _ context: ListenerContext) {

@@ -149,7 +149,7 @@ final class EpollLoop: @unchecked Sendable {
         }
         slots[slot] = transport
         transport.connection = Connection(
-            shard: shard, transport: transport, endpoints: endpoints, highWaterMark: listener.highWaterMark)
+            shard: shard, transport: transport, endpoints: endpoints, listener: listener)
     }
 
     func setInterest(_ transport: EpollTransport, _ flags: UInt32) {

@@ -52,9 +52,16 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
                         throw ChannelError.inappropriateOperationForState
                     }
                     let pipeline = channel.pipeline.syncOperations
-                    if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
+                    if let tls {
+                        try pipeline.addHandler(NIOSSLServerHandler(context: tls))
+                        if let timeout = options.tls?.handshakeTimeout, timeout != .max {
+                            try pipeline.addHandler(HandshakeDeadline(timeout: .milliseconds(timeout)))
+                        }
+                    }
                     switch options.kind {
-                    case .tcp, .ssl: try pipeline.addHandler(NIOConnectionHandler(loop: loop, listener: context))
+                    case .tcp, .ssl:
+                        try pipeline.addHandler(
+                            NIOConnectionHandler(loop: loop, listener: context, awaitsHandshake: tls != nil))
                     case .ws, .wss:
                         try Self.addWebSocket(
                             pipeline, loop: loop, context: context, options, maxFrameSize: maxFrameSize)
@@ -96,7 +103,8 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
         rules.allowsMissingOrigin = options.allowsMissingOrigin
         let accepted = rules
         let refusal = NoWebSocketHandler(
-            path: options.webSocketPath, timeout: .milliseconds(min(loop.shard.settings.idleTimeout, 86_400_000)))
+            path: options.webSocketPath, timeout: .milliseconds(min(loop.shard.settings.idleTimeout, 86_400_000)),
+            awaitsHandshake: options.tls != nil)
         let bound = NIOLoopBound(refusal, eventLoop: loop.eventLoop)
         let upgrader = NIOWebSocketServerUpgrader(
             maxFrameSize: min(maxFrameSize + 16, options.maxFrameSize, Int(UInt32.max) - 1),
@@ -105,7 +113,8 @@ final class NIOListeners: @unchecked Sendable {  // the lists are the node's, fi
             upgradePipelineHandler: { channel, _ in
                 channel.eventLoop.makeCompletedFuture {
                     channel.pipeline.syncOperations.removeHandler(bound.value, promise: nil)
-                    try channel.pipeline.syncOperations.addHandler(WebSocketHandler(loop: loop, listener: context))
+                    try channel.pipeline.syncOperations.addHandler(
+                        WebSocketHandler(loop: loop, listener: context, idleTimeout: options.webSocketIdleTimeout))
                 }
             })
         try pipeline.configureHTTPServerPipeline(

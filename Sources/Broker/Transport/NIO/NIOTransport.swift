@@ -67,22 +67,33 @@ final class NIOConnectionHandler: ChannelInboundHandler {
 
     private let loop: NIOShardLoop
     private let listener: ListenerContext
+    private let awaitsHandshake: Bool
     private var connection: Connection?
 
-    init(loop: NIOShardLoop, listener: ListenerContext) {
+    /// - Parameter awaitsHandshake: the time for CONNECT begins behind the TLS handshake, which has its own.
+    init(loop: NIOShardLoop, listener: ListenerContext, awaitsHandshake: Bool) {
         self.loop = loop
         self.listener = listener
+        self.awaitsHandshake = awaitsHandshake
     }
 
-    func handlerAdded(context: ChannelHandlerContext) { if context.channel.isActive { open(context) } }
-    func channelActive(context: ChannelHandlerContext) { open(context) }
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive, !awaitsHandshake { open(context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) { if !awaitsHandshake { open(context) } }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if awaitsHandshake, TLSHandshake.isCompleted(event) { open(context) }
+        context.fireUserInboundEventTriggered(event)
+    }
 
     private func open(_ context: ChannelHandlerContext) {
         guard connection == nil else { return }
         loop.beginTick()
         connection = Connection(
             shard: loop.shard, transport: NIOTransport(context: context, isWebSocket: false),
-            endpoints: Endpoints(context.channel), highWaterMark: listener.highWaterMark)
+            endpoints: Endpoints(context.channel), listener: listener)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -12,21 +12,31 @@ final class WebSocketHandler: ChannelInboundHandler {
     private let listener: ListenerContext
     private var connection: Connection?
     private var isInMessage = false
+    private let idleTimeout: Int64
+    private var idle: IdleDeadline?
 
-    init(loop: NIOShardLoop, listener: ListenerContext) {
+    /// - Parameter idleTimeout: milliseconds between two frames; `.max` for any time.
+    init(loop: NIOShardLoop, listener: ListenerContext, idleTimeout: Int64) {
         self.loop = loop
         self.listener = listener
+        self.idleTimeout = idleTimeout
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
         loop.beginTick()
+        if idleTimeout != .max {
+            idle = IdleDeadline(on: context.eventLoop, timeout: .milliseconds(idleTimeout)) { [unowned self] in
+                end("idle_timeout", context)
+            }
+        }
         connection = Connection(
             shard: loop.shard, transport: NIOTransport(context: context, isWebSocket: true),
-            endpoints: Endpoints(context.channel), highWaterMark: listener.highWaterMark)
+            endpoints: Endpoints(context.channel), listener: listener)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         loop.beginTick()
+        idle?.noteActivity()
         let frame = Self.unwrapInboundIn(data)
         guard frame.maskKey != nil else {
             refuse(context, .protocolError)
@@ -74,6 +84,7 @@ final class WebSocketHandler: ChannelInboundHandler {
     /// The connection answers with a close frame of its own and closes.
     private func end(_ reason: String, _ context: ChannelHandlerContext) {
         loop.beginTick()
+        idle?.cancel()
         if let connection {
             self.connection = nil
             connection.transportClosed(reason)
@@ -121,15 +132,26 @@ final class NoWebSocketHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private let path: String
     private let timeout: TimeAmount
+    private let awaitsHandshake: Bool
     private var deadline: Scheduled<Void>?
 
-    /// - Parameter timeout: from accept to the upgrade, TLS handshake included.
-    init(path: String, timeout: TimeAmount) {
+    /// - Parameters:
+    ///   - timeout: from accept to the upgrade.
+    ///   - awaitsHandshake: from the end of the TLS handshake instead, which has its own time.
+    init(path: String, timeout: TimeAmount, awaitsHandshake: Bool) {
         self.path = path
         self.timeout = timeout
+        self.awaitsHandshake = awaitsHandshake
     }
 
-    func handlerAdded(context: ChannelHandlerContext) {
+    func handlerAdded(context: ChannelHandlerContext) { if !awaitsHandshake { begin(context) } }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if awaitsHandshake, TLSHandshake.isCompleted(event) { begin(context) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func begin(_ context: ChannelHandlerContext) {
         let channel = context.channel
         deadline = context.eventLoop.scheduleTask(in: timeout) { channel.close(promise: nil) }
     }
