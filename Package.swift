@@ -88,6 +88,11 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // What an evaluation costs; `make bench-rules`. No part of the product.
+        .executableTarget(
+            name: "RuleBench", dependencies: ["RuleEngine", "Topics", "Buffers"], path: "Benchmarks/RuleBench",
+            exclude: ["Payloads"], swiftSettings: settings),
+
         .testTarget(name: "BuffersTests", dependencies: ["Buffers"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics"], swiftSettings: settings),
         .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec"], swiftSettings: settings),
