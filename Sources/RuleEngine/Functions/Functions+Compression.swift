@@ -55,7 +55,7 @@ private enum Deflate {
     }
 
     /// In bytes, of either direction's result.
-    static let limit = 16 * 1024 * 1024
+    static let limit = EvaluationLimits.outputBytes
     private static let step = 16 * 1024
 
     static func compress(
