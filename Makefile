@@ -94,7 +94,8 @@ endif
 bench-rules: ## measure what the evaluation of a rule costs (BENCH_ARGS=--json; `--only 'star small'`)
 	@scripts/setup.sh build
 	$(SWIFT) build -c release --product RuleBench
-	.build/release/RuleBench $(BENCH_ARGS)
+	@$(CC) -O2 -shared -fPIC -o .build/malloc_count.so scripts/malloc_count.c
+	@MALLOC_COUNT_FILE=.build/malloc_count LD_PRELOAD=.build/malloc_count.so .build/release/RuleBench $(BENCH_ARGS)
 
 .PHONY: fuzz
 fuzz: test-build $(VENV)/ready ## throw mutated packets, rules and configurations at the binary for FUZZ_SECONDS

@@ -17,7 +17,8 @@ struct Query {
         Query(
             "case",
             "SELECT case when payload.temp > 40 then 'hot' when payload.temp > 20 then 'warm' else 'cold' end as level, "
-                + "nth(2, split(topic, '/')) as dev FROM \"t/#\" WHERE regex_match(clientid, '^c[0-9]+$')", 1_000, 2_000),
+                + "nth(2, split(topic, '/')) as dev FROM \"t/#\" WHERE regex_match(clientid, '^c[0-9]+$')", 1_000, 2_000
+        ),
         Query("false", "SELECT payload.temp as t, clientid FROM \"t/#\" WHERE payload.temp > 1000", nil, nil),
     ]
 

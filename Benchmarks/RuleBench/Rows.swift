@@ -28,6 +28,7 @@ struct Bench {
                 }
             }
         }
+        for row in allocations() where isWanted(row.name) { body(row) }
         if isWanted("1,000 filters") { body(manyFilters()) }
         for row in sharedTopic() where isWanted(row.name) { body(row) }
     }
@@ -53,6 +54,18 @@ struct Bench {
     private func cold(_ query: Query, _ payload: [UInt8]) -> Double {
         let evaluation = evaluation(query, payload)
         return measure.medianCold { evaluation.run() }
+    }
+
+    /// What a thousand messages allocate that WHERE refuses, and for comparison those that give a row. None where nothing
+    /// counts it.
+    private func allocations() -> [Row] {
+        guard let counter = AllocationCounter() else { return [] }
+        return Query.all.filter { ["false", "path"].contains($0.name) }.map { query in
+            let evaluation = evaluation(query, small)
+            return Row(
+                name: "\(query.name) allocations", unit: "per 1,000", target: 0,
+                reached: counter.count { evaluation.run() })
+        }
     }
 
     /// A message is matched with the filters of all rules and evaluated by the one rule that matches: 1,000 rules

@@ -117,7 +117,8 @@ package final class EvaluationFrame {
         for index in 0..<row.count {
             let value = row[index].value
             size &+= Int(value.count) &+ row[index].key.count
-            if value.count > 0, value.kind == .array || value.kind == .object { size &+= value.textSize(atMost: outputLeft) }
+            guard value.count > 0, value.kind == .array || value.kind == .object else { continue }
+            size &+= value.textSize(atMost: outputLeft)
         }
         outputLeft &-= size
         if outputLeft < 0 { throw .memoryLimit }

@@ -118,7 +118,13 @@ struct JSONPathPass {
             return
         }
         var index = 1
+        let last = lastIndex(of: node)
+        let isQuick = reader.endsInBracket && depth < JSON.maximumDepth / 2
         while true {
+            if index > last, isQuick, let after = reader.quicklyAfterElements(reader.next) {
+                reader.next = after
+                return
+            }
             let child = self.child(of: node, index)
             if child < 0 { try reader.skipValue(depth: depth + 1) } else { try read(child: child, depth: depth + 1) }
             index += 1
@@ -165,6 +171,15 @@ struct JSONPathPass {
             number += 1
         }
         return -1
+    }
+
+    /// The greatest index among a node's children.
+    private func lastIndex(of node: JSONPathSet.Node) -> Int {
+        var last = 0
+        for number in Int(node.firstChild)..<Int(node.firstChild) + Int(node.childCount) {
+            last = max(last, nodes[number].index)
+        }
+        return last
     }
 
     /// Fills the slots below a node from a value that was decoded.

@@ -12,16 +12,26 @@ extension JSONReader {
     var endsInBracket: Bool { end > start && end[-1] | 0x20 == UInt8(ascii: "}") }
 
     /// Behind the array or object that begins at the cursor; nil when it holds something unusual.
-    @inline(never)
+    @inline(__always)
     func quicklyAfterContainer(_ first: UnsafePointer<UInt8>) -> UnsafePointer<UInt8>? {
-        guard endsInBracket else { return nil }
+        endsInBracket ? quicklyAfter(first, inArray: false) : nil
+    }
+
+    /// Behind the closing bracket of the array whose element begins at the cursor; nil as for
+    /// ``quicklyAfterContainer(_:)``. The text ends in a bracket.
+    func quicklyAfterElements(_ first: UnsafePointer<UInt8>) -> UnsafePointer<UInt8>? {
+        quicklyAfter(first, inArray: true)
+    }
+
+    @inline(never)
+    private func quicklyAfter(_ first: UnsafePointer<UInt8>, inArray: Bool) -> UnsafePointer<UInt8>? {
         let end = end
         var cursor = first
         // One bit for each open container, the innermost in bit 0: set for an object. The one set bit above them is
         // their number.
-        var open: UInt64 = 1
+        var open: UInt64 = inArray ? 2 : 1
         // The array whose first element is an object, and that element.
-        var rows: UInt64 = 0
+        var rows: UInt64 = inArray && first.pointee == UInt8(ascii: "{") ? 2 : 0
         var row = first
         var tries = JSONRowPattern.tries
         var isBehindValue = false

@@ -136,7 +136,8 @@ extension JSON {
     // Not changed after it was made.
     nonisolated(unsafe) private static let escapeTable: UnsafePointer<UInt8>? = {
         guard sluice_can_escape() != 0 else { return nil }
-        let table = UnsafeMutablePointer<UInt8>.allocate(capacity: Int(SLUICE_ESCAPE_TABLE_SIZE))  // one for the process
+        // One for the process.
+        let table = UnsafeMutablePointer<UInt8>.allocate(capacity: Int(SLUICE_ESCAPE_TABLE_SIZE))
         sluice_make_escape_table(table)
         return UnsafePointer(table)
     }()

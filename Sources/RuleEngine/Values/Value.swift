@@ -154,8 +154,9 @@ extension Value {
             else { continue }
             var position = 1
             while position < key.count {
-                guard own.load(fromByteOffset: position, as: UInt8.self)
-                    == wanted.load(fromByteOffset: position, as: UInt8.self)
+                guard
+                    own.load(fromByteOffset: position, as: UInt8.self)
+                        == wanted.load(fromByteOffset: position, as: UInt8.self)
                 else { break }
                 position += 1
             }
