@@ -4,8 +4,8 @@ internal import Buffers
 // The way over values that hold nothing unusual.
 //
 // It needs a text that ends in a closing bracket: a run of digits, of white space or of punctuation then ends within
-// the text, and only strings and closing brackets have to look for its end. Whatever is unusual (an error, an exponent,
-// many digits, deep nesting) gives nil, and the careful way decides what it is.
+// the text, and only strings and closing brackets have to look for its end. Whatever is unusual (an error, very many
+// digits, deep nesting) gives nil, and the careful way decides what it is.
 extension JSONReader {
     /// Whether the text ends as the quick way needs it.
     @inline(__always)

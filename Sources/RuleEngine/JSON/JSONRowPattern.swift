@@ -96,9 +96,10 @@ struct JSONRowPattern {
         return cursor + hole.count
     }
 
+    /// Behind the text after the last value, where more follows.
     @inline(__always)
     func afterTail(_ cursor: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> UnsafePointer<UInt8>? {
-        guard end - cursor >= max(16, tailCount), sluice_same_bytes(tail, cursor, tailCount) != 0 else { return nil }
+        guard end - cursor > max(15, tailCount), sluice_same_bytes(tail, cursor, tailCount) != 0 else { return nil }
         return cursor + tailCount
     }
 }
