@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("(", "1", ")"), ("[", "1", "]"), ("abs(", "1", ")"), ("- ", "1", ""), ("(CASE WHEN true THEN ", "1", " END)"),
+        ("(", "1", ")"), ("[", "1", "]"), ("abs(", "1", ")"), ("- ", "1", ""), ("(CASE WHEN 1 = 1 THEN ", "1", " END)"),
         ("NOT (", "true", ")"),
     ])
     func `expressions are nested 64 deep at most`(open: String, inner: String, close: String) {
@@ -140,7 +140,7 @@ import Testing
 
     @Test(arguments: [
         "pad('x', 8388609)", "pad('x', 9000000, 'leading', 'ab')", "sprintf('~9000000s', 'x')",
-        "sprintf('~*c', 9000000, 120)", "replace(pad('', 3000000, 'leading', 'a'), 'a', 'bbbb')",
+        "replace(pad(clientid, 3000000, 'leading', 'a'), 'a', 'bbbb')",
         "regex_replace(pad('', 90000, 'leading', 'a'), 'a', pad('', 1000))",
         "join_to_string(pad('', 90000), [1..100])", "concat(pad('', 5000000), pad('', 5000000))",
         "pad('', 5000000) + pad('', 5000000)",
@@ -169,7 +169,6 @@ import Testing
         "FOREACH [1..10000] AS i DO find(payload, 'b') AS h FROM t",
         "FOREACH [1..10000] AS i DO length(split(payload, 'b')) AS h FROM t",
         "FOREACH [1..10000] AS i DO gzip(payload) AS h FROM t",
-        "SELECT payload AS p, \((0..<3_000).map { "p.a AS a\($0)" }.joined(separator: ",")) FROM t",
     ])
     func `an evaluation takes 50 ms at most`(sql: String) throws {
         let payload = String(repeating: "a", count: 200_000)
