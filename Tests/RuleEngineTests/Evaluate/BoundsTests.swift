@@ -59,7 +59,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("(", "1", ")"), ("[", "1", "]"), ("abs(", "1", ")"), ("- ", "1", ""), ("(CASE WHEN 1 = 1 THEN ", "1", " END)"),
+        ("(", "1", ")"), ("[", "1", "]"), ("abs(", "1", ")"), ("- ", "1", ""),
+        ("abs(CASE WHEN 1 = 1 THEN ", "1", " END)"),
         ("NOT (", "true", ")"),
     ])
     func `expressions are nested 64 deep at most`(open: String, inner: String, close: String) {
