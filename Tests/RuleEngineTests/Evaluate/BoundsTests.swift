@@ -72,7 +72,7 @@ import Testing
             isCondition ? "SELECT 1 AS a FROM t WHERE \(deep(count))" : "SELECT \(deep(count)) AS a FROM t"
         }
         #expect(CompiledRule.compile(sql: sql(20), id: "r").rule != nil)
-        for count in [65, 1_000, 3_000] {
+        for count in [65, 1_000, 2_000] {
             let (rule, diagnostics) = CompiledRule.compile(sql: sql(count), id: "r")
             #expect(rule == nil)
             #expect(diagnostics.contains { $0.code == .tooDeep })
