@@ -28,7 +28,7 @@ BENCH_ARGS ?=
 PYTEST_ARGS ?=
 PYTEST_WORKERS ?= 2
 
-SWIFT_SOURCES := Package.swift Sources Tests
+SWIFT_SOURCES := Package.swift Sources Benchmarks Tests
 
 .PHONY: setup
 setup: ## install the missing Debian packages (packages.apt)
@@ -89,6 +89,13 @@ bench: ## measure beside Mosquitto with the generator in BENCH (ROWS="p2p-q0 …
 	$(SWIFT) build -c release --product sluice
 	python3 scripts/bench.py --generator "$(BENCH)" $(foreach row,$(ROWS),--only $(row)) $(BENCH_ARGS)
 endif
+
+.PHONY: bench-rules
+bench-rules: ## measure what the evaluation of a rule costs (BENCH_ARGS=--json; `--only 'star small'`)
+	@scripts/setup.sh build
+	$(SWIFT) build -c release --product RuleBench
+	@$(CC) -O2 -shared -fPIC -o .build/malloc_count.so scripts/malloc_count.c
+	@MALLOC_COUNT_FILE=.build/malloc_count LD_PRELOAD=.build/malloc_count.so .build/release/RuleBench $(BENCH_ARGS)
 
 .PHONY: fuzz
 fuzz: test-build $(VENV)/ready ## throw mutated packets, rules and configurations at the binary for FUZZ_SECONDS

@@ -35,6 +35,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CBytes"),
         // Types alone: the library is looked for at run time.
         .systemLibrary(name: "CJQ"),
 
@@ -45,7 +46,7 @@ let package = Package(
         .target(
             name: "RuleEngine",
             dependencies: [
-                "Topics", "Buffers", "CPCRE2", "CZlib", "CCrypto", "CJQ",
+                "Topics", "Buffers", "CBytes", "CPCRE2", "CZlib", "CCrypto", "CJQ",
                 .product(name: "BigInt", package: "BigInt"),
             ],
             swiftSettings: settings),
@@ -87,6 +88,11 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+
+        // What an evaluation costs; `make bench-rules`. No part of the product.
+        .executableTarget(
+            name: "RuleBench", dependencies: ["RuleEngine", "Topics", "Buffers"], path: "Benchmarks/RuleBench",
+            exclude: ["Payloads"], swiftSettings: settings),
 
         .testTarget(name: "BuffersTests", dependencies: ["Buffers"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics"], swiftSettings: settings),

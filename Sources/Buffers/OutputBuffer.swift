@@ -1,19 +1,20 @@
 internal import Glibc
 
 /// Bytes that somebody else owns.
-package typealias Bytes = UnsafeRawBufferPointer
+public typealias Bytes = UnsafeRawBufferPointer
 
 /// A growing run of bytes that is written at its end and consumed at its front.
 ///
-/// Confined to its owner. Storage is malloc'ed once and kept over `removeAll`, so that a pooled buffer costs no
+/// Confined to its owner. Public, as are all functions that other modules shall inline: the compiler inlines none of
+/// `package` access beyond its module. Storage is malloc'ed once and kept over `removeAll`, so that a pooled buffer costs no
 /// allocation. Not zero-filled, not reference-counted per byte, no copy-on-write.
-package final class OutputBuffer {
-    package var start: UnsafeMutableRawPointer
+public final class OutputBuffer {
+    @usableFromInline package var start: UnsafeMutableRawPointer
     /// Where the unread bytes begin.
-    package var head = 0
+    @usableFromInline package var head = 0
     /// Where the next byte goes.
-    package var tail = 0
-    package var capacity: Int
+    @usableFromInline package var tail = 0
+    @usableFromInline package var capacity: Int
 
     package init(capacity: Int = 256) {
         self.capacity = max(16, capacity)
@@ -22,22 +23,22 @@ package final class OutputBuffer {
 
     deinit { start.deallocate() }
 
-    @inlinable @inline(__always) package var count: Int { tail - head }
-    @inlinable @inline(__always) package var isEmpty: Bool { tail == head }
+    @inlinable @inline(__always) public var count: Int { tail - head }
+    @inlinable @inline(__always) public var isEmpty: Bool { tail == head }
     /// The unread bytes; valid until the buffer changes.
-    @inlinable @inline(__always) package var bytes: Bytes { Bytes(start: start + head, count: tail - head) }
+    @inlinable @inline(__always) public var bytes: Bytes { Bytes(start: start + head, count: tail - head) }
 
     /// Room for that many more bytes at ``writePointer``.
     @inlinable @inline(__always)
-    package func reserve(_ more: Int) {
+    public func reserve(_ more: Int) {
         if capacity - tail < more { grow(more) }
     }
 
-    @inlinable @inline(__always) package var writePointer: UnsafeMutableRawPointer { start + tail }
+    @inlinable @inline(__always) public var writePointer: UnsafeMutableRawPointer { start + tail }
 
     /// Counts bytes that were stored at ``writePointer`` within what ``reserve(_:)`` made room for.
     @inlinable @inline(__always)
-    package func advance(_ written: Int) { tail &+= written }
+    public func advance(_ written: Int) { tail &+= written }
 
     @inline(never)
     @usableFromInline func grow(_ more: Int) {
@@ -66,7 +67,7 @@ package final class OutputBuffer {
 
     /// Forgets everything, keeps the storage.
     @inlinable @inline(__always)
-    package func removeAll() {
+    public func removeAll() {
         head = 0
         tail = 0
     }
@@ -78,21 +79,21 @@ package final class OutputBuffer {
     }
 
     @inlinable @inline(__always)
-    package func append(_ byte: UInt8) {
+    public func append(_ byte: UInt8) {
         reserve(1)
         writePointer.storeBytes(of: byte, as: UInt8.self)
         tail &+= 1
     }
 
     @inlinable @inline(__always)
-    package func append(_ bytes: Bytes) {
+    public func append(_ bytes: Bytes) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         reserve(bytes.count)
         writePointer.copyMemory(from: source, byteCount: bytes.count)
         tail &+= bytes.count
     }
 
-    @inlinable package func append(_ text: StaticString) {
+    @inlinable public func append(_ text: StaticString) {
         append(Bytes(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
     package func append(_ bytes: [UInt8]) { bytes.withUnsafeBytes { append($0) } }
@@ -103,29 +104,55 @@ package final class OutputBuffer {
 
     /// Big-endian, as on the wire.
     @inlinable @inline(__always)
-    package func append<T: FixedWidthInteger & BitwiseCopyable>(bigEndian value: T) {
+    public func append<T: FixedWidthInteger & BitwiseCopyable>(bigEndian value: T) {
         reserve(MemoryLayout<T>.size)
         writePointer.storeBytes(of: value.bigEndian, as: T.self)
         tail &+= MemoryLayout<T>.size
     }
 
     /// An integer in decimal digits.
-    package func append(decimal value: Int) {
+    @inlinable
+    public func append(decimal value: Int) {
         reserve(20)
-        let digits = writePointer
-        var magnitude = value.magnitude
-        var position = 20
-        repeat {
-            position -= 1
-            digits.storeBytes(of: UInt8(ascii: "0") + UInt8(magnitude % 10), toByteOffset: position, as: UInt8.self)
-            magnitude /= 10
-        } while magnitude > 0
         if value < 0 {
-            position -= 1
-            digits.storeBytes(of: UInt8(ascii: "-"), toByteOffset: position, as: UInt8.self)
+            writePointer.storeBytes(of: UInt8(ascii: "-"), as: UInt8.self)
+            tail &+= 1
         }
-        memmove(digits, digits + position, 20 - position)
-        tail &+= 20 - position
+        let magnitude = value.magnitude
+        if magnitude < 10 {
+            writePointer.storeBytes(of: 0x30 &+ UInt8(truncatingIfNeeded: magnitude), as: UInt8.self)
+            tail &+= 1
+        } else {
+            appendDigits(magnitude)
+        }
+    }
+
+    /// Two digits at a time; there is room.
+    @inline(never)
+    @usableFromInline func appendDigits(_ magnitude: UInt) {
+        var count = 1
+        var bound: UInt = 10
+        while magnitude >= bound {
+            count &+= 1
+            guard count < 20 else { break }
+            bound &*= 10
+        }
+        let digits = writePointer
+        var rest = magnitude
+        var position = count
+        while position >= 2 {
+            position &-= 2
+            let quotient = rest / 100
+            let pair = UInt16(truncatingIfNeeded: rest &- quotient &* 100)
+            rest = quotient
+            let tens = pair / 10
+            let both = (0x30 &+ tens) | (0x30 &+ (pair &- tens &* 10)) << 8
+            digits.storeBytes(of: both.littleEndian, toByteOffset: position, as: UInt16.self)
+        }
+        if position == 1 {
+            digits.storeBytes(of: 0x30 &+ UInt8(truncatingIfNeeded: rest), as: UInt8.self)
+        }
+        tail &+= count
     }
 
     /// The bytes as text, ill-formed UTF-8 repaired; for logs and tests.

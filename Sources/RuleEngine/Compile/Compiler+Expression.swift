@@ -70,7 +70,7 @@ extension Compiler {
     ) -> CompiledExpression {
         guard operands.allSatisfy({ $0.constant != nil }) else { return expression }
         let frame = pool.context.frame
-        frame.stepsLeft = EvaluationLimits.steps
+        frame.beginCounting()
         do {
             let value = try expression.evaluate(frame)
             noteFolded(value, span)
@@ -152,29 +152,56 @@ extension Compiler {
             usesEvent = true
             impureFunctions.insert(name)
         }
-        let call = CompiledExpression(evaluate: call(entry.body, compiled.map(\.evaluate)))
+        let call = CompiledExpression(evaluate: call(entry, compiled.map(\.evaluate)))
         return entry.isPure ? fold(call, compiled, span) : call
     }
 
-    private func call(_ body: @escaping FunctionEntry.Body, _ arguments: [Evaluator]) -> Evaluator {
+    private func call(_ entry: FunctionEntry, _ arguments: [Evaluator]) -> Evaluator {
+        let body = entry.body
+        if entry.mayBeSlow {
+            return { frame throws(EvaluationError) in
+                let values = try frame.arena.allocate(Value.self, count: arguments.count)
+                for index in arguments.indices {
+                    values[index] = try arguments[index](frame)
+                    frame.hasten(for: values[index])
+                }
+                frame.hasten(EvaluationLimits.slowCall)
+                try frame.takeSteps(1)
+                return try body(Arguments(values), frame.context)
+            }
+        }
         switch arguments.count {
         case 0:
-            { frame throws(EvaluationError) in
+            return { frame throws(EvaluationError) in
                 try frame.takeSteps(1)
                 return try body(Arguments(start: nil, count: 0), frame.context)
             }
         case 1:
-            { [argument = arguments[0]] frame throws(EvaluationError) in
-                try frame.takeSteps(1)
+            return { [argument = arguments[0]] frame throws(EvaluationError) in
                 let values = try frame.arena.allocate(Value.self, count: 1)
                 values[0] = try argument(frame)
+                frame.hasten(for: values[0])
+                try frame.takeSteps(1)
+                return try body(Arguments(values), frame.context)
+            }
+        case 2:
+            return { [first = arguments[0], second = arguments[1]] frame throws(EvaluationError) in
+                let values = try frame.arena.allocate(Value.self, count: 2)
+                values[0] = try first(frame)
+                values[1] = try second(frame)
+                frame.hasten(for: values[0])
+                frame.hasten(for: values[1])
+                try frame.takeSteps(1)
                 return try body(Arguments(values), frame.context)
             }
         default:
-            { frame throws(EvaluationError) in
-                try frame.takeSteps(1)
+            return { frame throws(EvaluationError) in
                 let values = try frame.arena.allocate(Value.self, count: arguments.count)
-                for index in arguments.indices { values[index] = try arguments[index](frame) }
+                for index in arguments.indices {
+                    values[index] = try arguments[index](frame)
+                    frame.hasten(for: values[index])
+                }
+                try frame.takeSteps(1)
                 return try body(Arguments(values), frame.context)
             }
         }

@@ -102,6 +102,9 @@ extension Compiler {
         }
         let path = try compilePath(reference.steps, scope)
         guard reference.name == "payload" else {
+            if path.steps.count == 1, path.steps[0].kind == .key, path.steps[0].key.count > 0 {
+                return member(slot, path)
+            }
             return CompiledExpression(
                 evaluate: { frame throws(EvaluationError) in try path.read(from: frame.slots[slot], frame) },
                 mayRaise: false)
@@ -112,6 +115,18 @@ extension Compiler {
             let root = value.kind == .string ? try JSON.decode(value.bytes, in: frame.arena) : value
             return try path.read(from: root, frame)
         })
+    }
+
+    /// A member of what is in a slot, as of FOREACH's elements: the usual case in one closure.
+    private func member(_ slot: Int, _ path: CompiledPath) -> CompiledExpression {
+        let key = UInt(bitPattern: path.steps[0].key.baseAddress)
+        let count = path.steps[0].key.count
+        return CompiledExpression(
+            evaluate: { frame throws(EvaluationError) in
+                let value = frame.slots[slot]
+                guard value.kind == .object else { return try path.read(from: value, frame) }
+                return value.member(Bytes(start: UnsafeRawPointer(bitPattern: key), count: count))
+            }, mayRaise: false)
     }
 
     /// A path into the payload: the text is decoded, and bad JSON raises.

@@ -31,6 +31,10 @@ struct CompiledPath: @unchecked Sendable {
 
     func read(from root: Value, _ frame: EvaluationFrame) throws(EvaluationError) -> Value {
         var value = root
+        if value.kind == .string {
+            frame.hasten(for: value)
+            try frame.takeSteps(1)
+        }
         for step in steps {
             switch step.kind {
             case .key: value = try value.step(key: step.key, in: frame.arena)

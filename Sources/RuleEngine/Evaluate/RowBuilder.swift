@@ -21,6 +21,7 @@ struct RowBuilder: @unchecked Sendable {
             let entry = entries[index]
             members[index] = Member(key: entry.key, value: slots[entry.slot])
         }
+        try frame.takeOutput(members)
         return .object(UnsafeBufferPointer(members))
     }
 }
@@ -54,12 +55,13 @@ final class StarSource: @unchecked Sendable {
                 }
             members[index] = Member(key: source.key, value: value)
         }
+        try frame.takeOutput(members)
         return .object(UnsafeBufferPointer(members))
     }
 
     private func plan(_ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ frame: EvaluationFrame) -> StarPlan {
         let present = frame.event.present
-        if let last = frame.lastStarPlan, last.serial == serial, last.columns == present { return last }
+        if let last = frame.lastStarPlan, last.serial == serial, last.isFor(present) { return last }
         let plan = plan(for: present, entries, frame)
         frame.lastStarPlan = plan
         return plan
@@ -68,7 +70,7 @@ final class StarSource: @unchecked Sendable {
     private func plan(
         for present: [Column], _ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ frame: EvaluationFrame
     ) -> StarPlan {
-        if let known = frame.starPlans[serial], known.columns == present { return known }
+        if let known = frame.starPlans[serial], known.isFor(present) { return known }
         let plan = StarPlan(serial, present, entries)
         if frame.starPlans.count >= StarPlan.limit { frame.starPlans.removeAll() }
         frame.starPlans[serial] = plan
@@ -105,5 +107,14 @@ final class StarPlan {
         add(.metadata, .metadata)
         for column in columns { add(column, .column) }
         self.sources = sources.sorted { compareBytes($0.key, $1.key) < 0 }
+    }
+
+    /// Whether the plan was made for these columns. An event gives the same array each time, which its address shows.
+    @inline(__always)
+    func isFor(_ present: [Column]) -> Bool {
+        let isSame = columns.withUnsafeBufferPointer { own in
+            present.withUnsafeBufferPointer { own.baseAddress == $0.baseAddress && own.count == $0.count }
+        }
+        return isSame || columns == present
     }
 }

@@ -1,10 +1,18 @@
 /// The rules that one event concerns, with the union of the paths they read: the payload is scanned once for all.
 ///
 /// Made once for a topic and kept with the topic's routes.
-package final class RuleGroup: Sendable {
+// Immutable; the memory is freed with it.
+package final class RuleGroup: @unchecked Sendable {
     package let rules: [CompiledRule]
     private let paths: PayloadPaths
-    private let maps: [[Int32]]
+    /// The same rules, kept by ``rules``, and for each the slots of its paths: memory, so that going through it counts no
+    /// owners.
+    private let entries: UnsafeMutableBufferPointer<Entry>
+
+    private struct Entry {
+        unowned(unsafe) let rule: CompiledRule
+        let map: UnsafeMutableBufferPointer<Int32>
+    }
 
     package init(_ rules: [CompiledRule]) {
         self.rules = rules
@@ -23,7 +31,17 @@ package final class RuleGroup: Sendable {
         }
         paths = PayloadPaths(union)
         let slots = paths.slots
-        self.maps = maps.map { $0.map { slots[Int($0)] } }
+        entries = .allocate(capacity: rules.count)
+        for (index, rule) in rules.enumerated() {
+            let map = UnsafeMutableBufferPointer<Int32>.allocate(capacity: maps[index].count)
+            _ = map.initialize(from: maps[index].map { slots[Int($0)] })
+            entries.initializeElement(at: index, to: Entry(rule: rule, map: map))
+        }
+    }
+
+    deinit {
+        for entry in entries { entry.map.deallocate() }
+        entries.deallocate()
     }
 
     /// Evaluates all rules for an event, in order; `body` gets each rule with its outcome and its rows.
@@ -34,12 +52,10 @@ package final class RuleGroup: Sendable {
         _ body: (CompiledRule, Outcome) -> Void
     ) {
         context.frame.payload.begin(paths)
-        for index in 0..<rules.count {
+        for index in 0..<entries.count {
             rows.removeAll()
-            let outcome = maps[index].withUnsafeBufferPointer { map in
-                rules[index].run(event, in: context, map: map.baseAddress, rows: rows)
-            }
-            body(rules[index], outcome)
+            let rule = entries[index].rule
+            body(rule, rule.run(event, in: context, map: entries[index].map.baseAddress, rows: rows))
         }
     }
 }

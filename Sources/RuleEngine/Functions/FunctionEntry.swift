@@ -63,6 +63,9 @@ package struct FunctionEntry: Sendable {
         self.body = body
     }
 
+    /// Whether a call may take long even if its arguments are small.
+    var mayBeSlow: Bool { group == .jq || group == .compression || name.hasPrefix("regex_") }
+
     package func takes(_ count: Int) -> Bool {
         let required = parameters.count { !$0.isOptional && !$0.isRest }
         return count >= required && (count <= parameters.count || parameters.last?.isRest == true)

@@ -34,7 +34,7 @@ extension FunctionTable {
     ) -> FunctionEntry {
         FunctionEntry(
             name, .compression, [.init("s", .string)], returns: .string,
-            doc: "\(doc) Bad data and more than 16 MiB of result raise.",
+            doc: "\(doc) Bad data and more than 8 MiB of result raise.",
             examples: [.init(example, "'abc'"), .init("\(name)('garbage')", nil)],
             body: { arguments, context throws(EvaluationError) in
                 // Not the arena's scratch, which would keep the room of the largest result.
@@ -55,7 +55,7 @@ private enum Deflate {
     }
 
     /// In bytes, of either direction's result.
-    static let limit = 16 * 1024 * 1024
+    static let limit = EvaluationLimits.outputBytes
     private static let step = 16 * 1024
 
     static func compress(

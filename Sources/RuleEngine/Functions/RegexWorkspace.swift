@@ -9,7 +9,7 @@ final class RegexWorkspace {
     private static let matchLimit: UInt32 = 1_000_000
     private static let heapLimit: UInt32 = 16 * 1024  // KiB
     /// Processor time that all matches of one call may take together.
-    static let callNanoseconds = 250_000_000
+    static let callNanoseconds = EvaluationLimits.nanoseconds
 
     private var lately: [CompiledPattern?] = Array(repeating: nil, count: 16)
     private let context = pcre2_match_context_create_8(nil)

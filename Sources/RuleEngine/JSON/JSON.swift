@@ -3,7 +3,7 @@ package import Buffers
 /// JSON text and values. [RFC 8259] [EMQX rule-sql: values]
 package enum JSON {
     /// Arrays and objects nested deeper raise ``EvaluationError/depthLimit``.
-    package static let maximumDepth = 64
+    package static let maximumDepth = 128
 
     /// How an undefined value is written.
     package enum UndefinedEncoding: Sendable {

@@ -9,6 +9,8 @@ struct JSONDecoder {
     private var stack: UnsafeMutableBufferPointer<Member>
     private var used = 0
     private var depth = 0
+    /// The shapes of the objects that closed last, by the low bits of their depth.
+    private var shapes: UnsafeMutablePointer<ObjectShape>?
 
     init(reader: JSONReader, arena: Arena) {
         self.reader = reader
@@ -21,6 +23,71 @@ struct JSONDecoder {
         let value = try self.value()
         try reader.expectEnd()
         return value
+    }
+
+    /// Makes the pattern of an array's elements.
+    ///
+    /// - Parameter element: the first one, whose text is given.
+    /// - Returns: nil when it has members that are neither strings nor numbers.
+    private mutating func learn(
+        _ first: UnsafePointer<UInt8>, _ comma: UnsafePointer<UInt8>, _ element: Value
+    ) throws(EvaluationError) -> JSONRowPattern? {
+        let members = element.members
+        guard members.allSatisfy({ $0.value.kind == .string || $0.value.isNumber }) else { return nil }
+        let holes = try arena.allocate(JSONRowPattern.Hole.self, count: JSONRowPattern.room)
+        guard let pattern = JSONRowPattern(first, comma, holes: holes), pattern.count == members.count else {
+            return nil
+        }
+        let order = try shape().pointee.order
+        for position in 0..<members.count { holes[Int(order[position])].position = position }
+        return pattern
+    }
+
+    /// Decodes elements like the first one; the cursor is at the beginning of an element.
+    ///
+    /// - Parameter first: the members of the first one.
+    /// - Returns: whether the array's closing bracket is next; otherwise an element that is not alike.
+    private mutating func rows(
+        _ pattern: JSONRowPattern, _ first: UnsafeBufferPointer<Member>
+    ) throws(EvaluationError) -> Bool {
+        while let after = try row(pattern, first) {
+            let behind = reader.quicklyAfterSpace(after)
+            reader.next = behind
+            if behind.pointee == UInt8(ascii: "]") { return true }
+            guard behind.pointee == UInt8(ascii: ",") else { throw reader.failure }
+            reader.next = reader.quicklyAfterSpace(behind + 1)
+        }
+        return false
+    }
+
+    /// Decodes one element and pushes it.
+    /// - Returns: behind it; nil, with the cursor where it was, when it is not like the pattern.
+    @inline(__always)
+    private mutating func row(
+        _ pattern: JSONRowPattern, _ first: UnsafeBufferPointer<Member>
+    ) throws(EvaluationError) -> UnsafePointer<UInt8>? {
+        let end = reader.end
+        var cursor = reader.next
+        let members = try arena.allocate(Member.self, count: pattern.count)
+        for index in 0..<pattern.count {
+            let hole = pattern.holes[index]
+            guard let start = pattern.afterLiteral(of: hole, cursor, end) else { return nil }
+            let value: Value
+            if hole.isString {
+                guard let stop = reader.plainTextAtQuote(start) else { return nil }
+                value = .string(Bytes(start: start, count: stop - start))
+                cursor = stop
+            } else {
+                guard let after = reader.quicklyAfterSignedNumber(start, end) else { return nil }
+                var number = JSONReader(start, count: after - start)
+                value = try number.value(try number.scanNumber(), in: arena)
+                cursor = after
+            }
+            members[hole.position] = Member(key: first[hole.position].key, value: value)
+        }
+        guard let after = pattern.afterTail(cursor, end) else { return nil }
+        try push(Member(key: Bytes(start: nil, count: 0), value: .object(UnsafeBufferPointer(members))))
+        return after
     }
 
     /// The value whose first byte is next.
@@ -53,13 +120,24 @@ struct JSONDecoder {
             return .emptyArray
         }
         let mark = used
+        let first = reader.next
+        var pattern: JSONRowPattern?
+        var tries = JSONRowPattern.tries
         while true {
             let element = try value()
             try push(Member(key: Bytes(start: nil, count: 0), value: element))
             reader.skipSpace()
             if reader.peek == UInt8(ascii: "]") { break }
+            let comma = reader.next
             try reader.expect(UInt8(ascii: ","))
             reader.skipSpace()
+            guard tries > 0, reader.peek == UInt8(ascii: "{"), reader.endsInBracket else { continue }
+            if used == mark + 1, reader.isWorthPattern(first, reader.next) {
+                pattern = try learn(first, comma, stack[mark].value)
+            }
+            guard let pattern else { continue }
+            tries -= 1
+            if try rows(pattern, stack[mark].value.members) { break }
         }
         close()
         let elements = try arena.allocate(Value.self, count: used - mark)
@@ -90,9 +168,23 @@ struct JSONDecoder {
         }
         close()
         let members = try arena.allocate(Member.self, count: used - mark)
-        for index in 0..<members.count { members[index] = stack[mark + index] }
+        let source = UnsafeBufferPointer(rebasing: stack[mark..<used])
         used = mark
+        if members.count <= ObjectShape.room {
+            return .object(try shape().pointee.sort(source, into: members))
+        }
+        _ = members.initialize(from: source)
         return .object(try members.sortedByKey(in: arena))
+    }
+
+    /// Where the shape of an object of this depth is kept.
+    @inline(__always)
+    private mutating func shape() throws(EvaluationError) -> UnsafeMutablePointer<ObjectShape> {
+        if let shapes { return shapes + depth & 3 }
+        let made = try arena.allocate(ObjectShape.self, count: 4)
+        for index in 0..<4 { made[index] = ObjectShape(order: try arena.allocate(UInt8.self, count: ObjectShape.room)) }
+        shapes = made.baseAddress
+        return made.baseAddress.unsafelyUnwrapped + depth & 3
     }
 
     @inline(__always)
@@ -179,7 +271,7 @@ extension UnsafeMutableBufferPointer<Member> {
 
 /// ``compareBytes(_:_:)`` in line: keys are short and differ early.
 @inline(__always)
-private func keyOrder(_ a: Bytes, _ b: Bytes) -> Int {
+func keyOrder(_ a: Bytes, _ b: Bytes) -> Int {
     let common = Swift.min(a.count, b.count)
     var position = 0
     while position < common {

@@ -79,20 +79,28 @@ struct JSONPathPass {
             self.reader.next = reader.next + 1
             return
         }
+        let isQuick = reader.endsInBracket && depth < JSON.maximumDepth / 2
         while true {
             guard reader.peek == UInt8(ascii: "\"") else { throw reader.failure }
             reader.next += 1
-            let key = try reader.scanString()
-            let name = try reader.text(key, in: arena)
+            let name: Bytes
+            if let quote = reader.plainTextAtQuote(reader.next) {
+                name = Bytes(start: reader.next, count: quote - reader.next)
+                reader.next = quote + 1
+            } else {
+                name = try reader.text(try reader.scanString(), in: arena)
+            }
             let child = self.child(of: node, name)
             try reader.expect(UInt8(ascii: ":"))
             reader.skipSpace()
-            if child < 0 {
-                try reader.skipValue(depth: depth + 1)
-            } else {
+            if child >= 0 {
                 self.reader.next = reader.next
                 try read(child: child, depth: depth + 1)
                 reader.next = self.reader.next
+            } else if isQuick, let after = reader.quicklyAfterValue(reader.next) {
+                reader.next = after
+            } else {
+                try reader.skipValue(depth: depth + 1)
             }
             reader.skipSpace()
             if reader.peek == UInt8(ascii: "}") { break }
@@ -110,7 +118,13 @@ struct JSONPathPass {
             return
         }
         var index = 1
+        let last = lastIndex(of: node)
+        let isQuick = reader.endsInBracket && depth < JSON.maximumDepth / 2
         while true {
+            if index > last, isQuick, let after = reader.quicklyAfterElements(reader.next) {
+                reader.next = after
+                return
+            }
             let child = self.child(of: node, index)
             if child < 0 { try reader.skipValue(depth: depth + 1) } else { try read(child: child, depth: depth + 1) }
             index += 1
@@ -157,6 +171,15 @@ struct JSONPathPass {
             number += 1
         }
         return -1
+    }
+
+    /// The greatest index among a node's children.
+    private func lastIndex(of node: JSONPathSet.Node) -> Int {
+        var last = 0
+        for number in Int(node.firstChild)..<Int(node.firstChild) + Int(node.childCount) {
+            last = max(last, nodes[number].index)
+        }
+        return last
     }
 
     /// Fills the slots below a node from a value that was decoded.

@@ -13,10 +13,10 @@ package enum JSONPathStep: Hashable, Sendable {
 ///
 /// The pass goes to the end of the text, although all paths may have been found before: a text that is not JSON raises
 /// wherever its fault is, and of equal keys the last one counts, as in EMQX.
-/// Immutable, so that all shards may share it.
-package final class JSONPathSet: Sendable {
+// Immutable, so that all shards may share it; the memory is freed with it.
+package final class JSONPathSet: @unchecked Sendable {
     /// A place in the tree of all paths. The children of a node lie side by side.
-    struct Node {
+    struct Node: BitwiseCopyable {
         /// The key that leads here, in ``keys``; meaningless for an element of an array.
         var keyStart: Int32 = 0
         var keyCount: Int32 = -1
@@ -32,8 +32,9 @@ package final class JSONPathSet: Sendable {
         var hasNegativeIndex = false
     }
 
-    let nodes: [Node]
-    let keys: [UInt8]
+    /// Memory rather than arrays, whose owners would be counted for each pass.
+    private let nodes: UnsafeMutableBufferPointer<Node>
+    private let keys: UnsafeMutableBufferPointer<UInt8>
     /// Whether text on the way is decoded as JSON for the next step, as the paths of SQL do.
     let decodesText: Bool
     private let slots: [Int]
@@ -44,11 +45,18 @@ package final class JSONPathSet: Sendable {
     package init(_ paths: [[JSONPathStep]], decodesText: Bool = true) {
         var builder = PathTreeBuilder()
         builder.add(paths)
-        nodes = builder.nodes
-        keys = builder.keys
+        nodes = .allocate(capacity: builder.nodes.count)
+        _ = nodes.initialize(from: builder.nodes)
+        keys = .allocate(capacity: builder.keys.count)
+        _ = keys.initialize(from: builder.keys)
         slots = builder.slots
         slotCount = builder.slotCount
         self.decodesText = decodesText
+    }
+
+    deinit {
+        nodes.deallocate()
+        keys.deallocate()
     }
 
     /// - Parameter index: of the path in the list given to the initialiser.
@@ -64,14 +72,10 @@ package final class JSONPathSet: Sendable {
         _ text: Bytes, into slots: UnsafeMutableBufferPointer<JSONSlot>, in arena: Arena
     ) throws(EvaluationError) {
         guard let start = text.baseAddress, text.count > 0 else { throw .decodeJSON(offset: 0) }
-        try nodes.withUnsafeBufferPointer { (nodes) throws(EvaluationError) in
-            try keys.withUnsafeBufferPointer { (keys) throws(EvaluationError) in
-                var pass = JSONPathPass(
-                    reader: JSONReader(start, count: text.count), nodes: nodes, keys: keys, slots: slots, arena: arena,
-                    decodesText: decodesText)
-                try pass.run(slotCount: slotCount)
-            }
-        }
+        var pass = JSONPathPass(
+            reader: JSONReader(start, count: text.count), nodes: UnsafeBufferPointer(nodes),
+            keys: UnsafeBufferPointer(keys), slots: slots, arena: arena, decodesText: decodesText)
+        try pass.run(slotCount: slotCount)
     }
 }
 

@@ -13,6 +13,12 @@ extension JSONReader {
         // The two that most values are.
         if byte == UInt8(ascii: "\"") { return try afterString(first + 1) }
         if byte &- 0x30 <= 9 { return try afterNumber(first) }
+        // The quick way knows no limit of depth but its own, which is about half of it.
+        if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "["), depth < JSON.maximumDepth / 2,
+            let after = quicklyAfterContainer(first)
+        {
+            return after
+        }
         return try afterAnyValue(first, depth: depth)
     }
 
@@ -22,7 +28,7 @@ extension JSONReader {
     ) throws(EvaluationError) -> UnsafePointer<UInt8> {
         var cursor = first
         // One bit for each open container, the innermost in bit 0: set for an object.
-        var objects: UInt64 = 0
+        var objects: UInt128 = 0
         var open = 0
         var atKey = false
         while true {
@@ -72,7 +78,7 @@ extension JSONReader {
     }
 
     @inline(__always)
-    private func afterNumber(_ first: UnsafePointer<UInt8>) throws(EvaluationError) -> UnsafePointer<UInt8> {
+    func afterNumber(_ first: UnsafePointer<UInt8>) throws(EvaluationError) -> UnsafePointer<UInt8> {
         var cursor = first
         if cursor.pointee == UInt8(ascii: "-") { cursor += 1 }
         let digits = cursor

@@ -1,4 +1,5 @@
 internal import Buffers
+import CBytes
 
 /// A cursor over JSON text: white space, strings, numbers and literals, and the skipping of whole values.
 ///
@@ -100,6 +101,13 @@ extension JSONReader {
         return try afterRest(stop)
     }
 
+    /// At the closing quote of a string that can be used as it stands; nil when it has escapes or is not ASCII alone.
+    @inline(__always)
+    func plainTextAtQuote(_ first: UnsafePointer<UInt8>) -> UnsafePointer<UInt8>? {
+        let stop = afterPlainText(first)
+        return stop < end && stop.pointee == UInt8(ascii: "\"") ? stop : nil
+    }
+
     @inline(never)
     private func afterRest(_ cursor: UnsafePointer<UInt8>) throws(EvaluationError) -> UnsafePointer<UInt8> {
         var copy = self
@@ -108,16 +116,22 @@ extension JSONReader {
         return copy.next
     }
 
-    /// Steps over ASCII that is no quote, backslash or control character, eight bytes at a time.
+    /// Steps over ASCII that is no quote, backslash or control character, sixteen bytes at a time.
     @inline(__always)
     private func afterPlainText(_ first: UnsafePointer<UInt8>) -> UnsafePointer<UInt8> {
         var cursor = first
-        while end - cursor >= 8 {
-            let word = UInt64(littleEndian: UnsafeRawPointer(cursor).loadUnaligned(as: UInt64.self))
-            let special = JSONReader.specialBytes(word)
-            if special != 0 { return cursor + special.trailingZeroBitCount >> 3 }
-            cursor += 8
+        while end - cursor >= 16 {
+            let run = Int(sluice_plain_run(cursor))
+            cursor += run
+            if run < 16 { return cursor }
         }
+        return afterShortPlainText(cursor)
+    }
+
+    /// The same in the last bytes of the text.
+    @inline(never)
+    private func afterShortPlainText(_ first: UnsafePointer<UInt8>) -> UnsafePointer<UInt8> {
+        var cursor = first
         while cursor < end, cursor.pointee &- 0x20 < 0x60, cursor.pointee != UInt8(ascii: "\""),
             cursor.pointee != UInt8(ascii: "\\")
         {

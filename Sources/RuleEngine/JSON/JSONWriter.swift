@@ -1,4 +1,5 @@
 package import Buffers
+import CBytes
 
 extension JSON {
     /// Values nested deeper are not written: more than what ``decode(_:in:)`` makes, since SQL builds around it.
@@ -58,7 +59,11 @@ extension JSON {
                 separator = UInt8(ascii: ",")
                 appendString(member.key, to: output)
                 output.append(UInt8(ascii: ":"))
-                try append(member.value, to: output, undefinedAs, depth: depth + 1, end: end)
+                switch member.value.kind {
+                case .string where member.value.count <= 512: appendString(member.value.bytes, to: output)
+                case .integer: output.append(decimal: member.value.integer)
+                default: try append(member.value, to: output, undefinedAs, depth: depth + 1, end: end)
+                }
             }
             if value.count == 0 { output.append(separator) }
             output.append(UInt8(ascii: "}"))
@@ -67,18 +72,26 @@ extension JSON {
     }
 
     /// Appends text as a JSON string with its quotes.
+    @inline(__always)
     package static func appendString(_ text: Bytes, to output: OutputBuffer) {
-        if text.count <= 512, let address = text.baseAddress {
-            output.reserve((text.count + 8) * 6 + 2)
-            let start = output.writePointer.assumingMemoryBound(to: UInt8.self)
-            let first = address.assumingMemoryBound(to: UInt8.self)
-            start[0] = UInt8(ascii: "\"")
-            let (_, stop) = escape(first, until: first + text.count, first + text.count, to: start + 1)
-            stop[0] = UInt8(ascii: "\"")
-            return output.advance(stop + 1 - start)
+        let count = text.count
+        output.reserve(count + 16)
+        let start = output.writePointer.assumingMemoryBound(to: UInt8.self)
+        start[0] = UInt8(ascii: "\"")
+        var done = 0
+        if let address = text.baseAddress {
+            done = sluice_copy_plain(address.assumingMemoryBound(to: UInt8.self), count, start + 1)
         }
-        output.append(UInt8(ascii: "\""))
-        appendEscaped(text, to: output)
+        guard done == count else { return appendMarkedString(text, copied: done, to: output) }
+        start[count + 1] = UInt8(ascii: "\"")
+        output.advance(count + 2)
+    }
+
+    /// Text whose first bytes have been copied behind the opening quote.
+    @inline(never)
+    private static func appendMarkedString(_ text: Bytes, copied: Int, to output: OutputBuffer) {
+        output.advance(copied + 1)
+        appendEscaped(Bytes(rebasing: text[copied...]), to: output)
         output.append(UInt8(ascii: "\""))
     }
 
@@ -87,16 +100,47 @@ extension JSON {
         guard let address = text.baseAddress else { return }
         var cursor = address.assumingMemoryBound(to: UInt8.self)
         let end = cursor + text.count
+        let table = escapeTable
         while cursor < end {
-            // A byte becomes six at most, and a word of eight may begin at the chunk's last byte.
-            let chunk = min(512, end - cursor)
-            output.reserve((chunk + 8) * 6)
-            let start = output.writePointer.assumingMemoryBound(to: UInt8.self)
-            let (next, stop) = escape(cursor, until: cursor + chunk, end, to: start)
-            output.advance(stop - start)
-            cursor = next
+            if let table {
+                let chunk = cursor + min(4096, end - cursor)
+                output.reserve((chunk - cursor) * 2 + 16)
+                let start = output.writePointer.assumingMemoryBound(to: UInt8.self)
+                var source: UnsafePointer<UInt8>? = cursor
+                var target: UnsafeMutablePointer<UInt8>? = start
+                sluice_escape(&source, chunk, &target, table)
+                guard let stop = source, let written = target else { return }
+                output.advance(written - start)
+                cursor = stop
+                if stop == chunk { continue }
+            }
+            cursor = appendOddText(cursor, end, to: output)
         }
     }
+
+    /// Text that is not ASCII alone: some of it, at least one byte.
+    @inline(never)
+    private static func appendOddText(
+        _ first: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, to output: OutputBuffer
+    ) -> UnsafePointer<UInt8> {
+        // A byte becomes six at most, and a word of eight may begin at the chunk's last byte.
+        let chunk = min(512, end - first)
+        output.reserve((chunk + 8) * 6)
+        let start = output.writePointer.assumingMemoryBound(to: UInt8.self)
+        let (next, stop) = escape(first, until: first + chunk, end, to: start)
+        output.advance(stop - start)
+        return next
+    }
+
+    /// What `sluice_escape` looks up; nil on a processor that cannot run it.
+    // Not changed after it was made.
+    nonisolated(unsafe) private static let escapeTable: UnsafePointer<UInt8>? = {
+        guard sluice_can_escape() != 0 else { return nil }
+        // One for the process.
+        let table = UnsafeMutablePointer<UInt8>.allocate(capacity: Int(SLUICE_ESCAPE_TABLE_SIZE))
+        sluice_make_escape_table(table)
+        return UnsafePointer(table)
+    }()
 
     /// - Returns: behind the last byte read, and behind the last one written.
     @inline(__always)

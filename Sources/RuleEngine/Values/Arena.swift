@@ -12,12 +12,15 @@ package final class Arena {
     /// For text of a length that is not known beforehand, on its way into the arena. Who uses it calls nobody meanwhile
     /// that might use it, too.
     let scratch = OutputBuffer()
-    /// The most bytes that one evaluation may take; beyond it ``allocate(byteCount:alignment:)`` raises.
+    /// The most bytes that the rules of one event may take together; beyond it ``allocate(byteCount:alignment:)`` raises.
+    private let memoryLimit: Int
+    /// The most bytes of one text that an evaluation makes.
     package let limit: Int
 
     package init(chunkSize: Int = 16 * 1024, limit: Int = 64 * 1024 * 1024) {
         let first = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkSize, alignment: 16)
-        self.limit = limit
+        memoryLimit = limit
+        self.limit = min(limit, EvaluationLimits.outputBytes)
         chunks = [first]
         next = first.baseAddress!  // our own allocation of more than zero bytes
         end = next + chunkSize
@@ -54,10 +57,10 @@ package final class Arena {
 
     @inline(never)
     private func allocateSlowly(byteCount: Int, alignment: Int) throws(EvaluationError) -> UnsafeMutableRawPointer {
-        guard byteCount >= 0, byteCount <= limit else { throw .memoryLimit }
+        guard byteCount >= 0, byteCount <= memoryLimit else { throw .memoryLimit }
         let size = max(byteCount + 16, (chunks.last?.count ?? 0) * 2)
         taken += size
-        guard taken <= limit + 1024 * 1024 else { throw .memoryLimit }
+        guard taken <= memoryLimit + 1024 * 1024 else { throw .memoryLimit }
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
         chunks.append(chunk)
         next = chunk.baseAddress!  // our own allocation
@@ -82,8 +85,11 @@ extension Arena {
         return UnsafeMutableBufferPointer(start: start.bindMemory(to: type, capacity: count), count: count)
     }
 
+    /// Memory for a text.
+    /// - Throws: ``EvaluationError/memoryLimit``, also for more than ``limit``.
     package func bytes(count: Int) throws(EvaluationError) -> UnsafeMutableRawBufferPointer {
-        UnsafeMutableRawBufferPointer(start: try allocate(byteCount: count, alignment: 1), count: count)
+        guard count <= limit else { throw .memoryLimit }
+        return UnsafeMutableRawBufferPointer(start: try allocate(byteCount: count, alignment: 1), count: count)
     }
 
     /// A string with a copy of these bytes.

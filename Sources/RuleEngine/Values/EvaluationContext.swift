@@ -54,8 +54,8 @@ package protocol EventColumns: AnyObject {
 }
 
 /// A column's name, interned: two columns are the same when their identifiers are.
-package struct Column: Hashable, Sendable {
-    package let id: Int
+public struct Column: Hashable, Sendable {
+    public let id: Int
 
     private struct Table: ~Copyable {
         var names: [(text: String, bytes: UnsafeMutableRawBufferPointer)] = []
@@ -97,22 +97,22 @@ package struct Column: Hashable, Sendable {
 
 // The columns of a publish have fixed numbers, so that an event's `switch` over them is a jump.
 extension Column {
-    @inlinable package static var event: Column { Column(id: 0) }
-    @inlinable package static var timestamp: Column { Column(id: 1) }
-    @inlinable package static var node: Column { Column(id: 2) }
-    @inlinable package static var id: Column { Column(id: 3) }
-    @inlinable package static var clientid: Column { Column(id: 4) }
-    @inlinable package static var username: Column { Column(id: 5) }
-    @inlinable package static var payload: Column { Column(id: 6) }
-    @inlinable package static var peerhost: Column { Column(id: 7) }
-    @inlinable package static var peername: Column { Column(id: 8) }
-    @inlinable package static var topic: Column { Column(id: 9) }
-    @inlinable package static var qos: Column { Column(id: 10) }
-    @inlinable package static var flags: Column { Column(id: 11) }
-    @inlinable package static var pubProps: Column { Column(id: 12) }
-    @inlinable package static var publishReceivedAt: Column { Column(id: 13) }
-    @inlinable package static var clientAttrs: Column { Column(id: 14) }
-    @inlinable package static var metadata: Column { Column(id: 15) }
+    @inlinable public static var event: Column { Column(id: 0) }
+    @inlinable public static var timestamp: Column { Column(id: 1) }
+    @inlinable public static var node: Column { Column(id: 2) }
+    @inlinable public static var id: Column { Column(id: 3) }
+    @inlinable public static var clientid: Column { Column(id: 4) }
+    @inlinable public static var username: Column { Column(id: 5) }
+    @inlinable public static var payload: Column { Column(id: 6) }
+    @inlinable public static var peerhost: Column { Column(id: 7) }
+    @inlinable public static var peername: Column { Column(id: 8) }
+    @inlinable public static var topic: Column { Column(id: 9) }
+    @inlinable public static var qos: Column { Column(id: 10) }
+    @inlinable public static var flags: Column { Column(id: 11) }
+    @inlinable public static var pubProps: Column { Column(id: 12) }
+    @inlinable public static var publishReceivedAt: Column { Column(id: 13) }
+    @inlinable public static var clientAttrs: Column { Column(id: 14) }
+    @inlinable public static var metadata: Column { Column(id: 15) }
 
     fileprivate static let fixedNames = [
         "event",

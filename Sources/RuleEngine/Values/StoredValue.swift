@@ -77,7 +77,9 @@ extension StoredValue {
     }
 
     private func copy(_ bytes: [UInt8], _ arena: Arena) throws(EvaluationError) -> Bytes {
-        let copy = try arena.bytes(count: bytes.count)
+        // Not of the evaluation's making, so that the bound of its texts does not count.
+        let start = try arena.allocate(byteCount: bytes.count, alignment: 1)
+        let copy = UnsafeMutableRawBufferPointer(start: start, count: bytes.count)
         copy.copyBytes(from: bytes)
         return Bytes(copy)
     }

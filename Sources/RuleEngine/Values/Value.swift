@@ -1,4 +1,4 @@
-package import Buffers
+public import Buffers
 
 /// One value of the rule language: 16 plain bytes, no reference counts.
 ///
@@ -8,8 +8,8 @@ package import Buffers
 /// that owns its memory.
 ///
 /// The types and their order are those of the rule language. [EMQX rule-sql: values]
-package struct Value: BitwiseCopyable {
-    package enum Kind: UInt8, BitwiseCopyable {
+public struct Value: BitwiseCopyable, Sendable {
+    public enum Kind: UInt8, BitwiseCopyable, Sendable {
         /// An absent column or a path that leads nowhere; not JSON's null.
         case undefined
         case null
@@ -34,13 +34,13 @@ package struct Value: BitwiseCopyable {
     /// A boolean (0, 1), an Int64, a Double's bits, or the address of what `count` counts.
     @usableFromInline let bits: UInt64
     /// Bytes of a string or atom, bits of a bit string, elements of an array, members of an object, words of a big integer.
-    package let count: UInt32
-    package let kind: Kind
+    public let count: UInt32
+    public let kind: Kind
     /// Big integers: 1 when negative.
-    package let flag: UInt8
+    public let flag: UInt8
 
     @inlinable @inline(__always)
-    package init(kind: Kind, bits: UInt64, count: UInt32 = 0, flag: UInt8 = 0) {
+    public init(kind: Kind, bits: UInt64, count: UInt32 = 0, flag: UInt8 = 0) {
         self.bits = bits
         self.count = count
         self.kind = kind
@@ -49,72 +49,72 @@ package struct Value: BitwiseCopyable {
 }
 
 /// A member of an object.
-package struct Member: BitwiseCopyable {
-    package var key: Bytes
-    package var value: Value
+public struct Member: BitwiseCopyable {
+    public var key: Bytes
+    public var value: Value
 
     @inlinable
-    package init(key: Bytes, value: Value) {
+    public init(key: Bytes, value: Value) {
         self.key = key
         self.value = value
     }
 }
 
 extension Value {
-    package static let undefined = Value(kind: .undefined, bits: 0)
-    package static let null = Value(kind: .null, bits: 0)
-    package static let `true` = Value(kind: .boolean, bits: 1)
-    package static let `false` = Value(kind: .boolean, bits: 0)
+    @inlinable public static var undefined: Value { Value(kind: .undefined, bits: 0) }
+    @inlinable public static var null: Value { Value(kind: .null, bits: 0) }
+    @inlinable public static var `true`: Value { Value(kind: .boolean, bits: 1) }
+    @inlinable public static var `false`: Value { Value(kind: .boolean, bits: 0) }
 
-    @inlinable package static func boolean(_ value: Bool) -> Value { Value(kind: .boolean, bits: value ? 1 : 0) }
-    @inlinable package static func integer(_ value: Int) -> Value {
+    @inlinable public static func boolean(_ value: Bool) -> Value { Value(kind: .boolean, bits: value ? 1 : 0) }
+    @inlinable public static func integer(_ value: Int) -> Value {
         Value(kind: .integer, bits: UInt64(bitPattern: Int64(value)))
     }
     /// - Parameter value: finite; the caller has checked and raised otherwise.
-    @inlinable package static func float(_ value: Double) -> Value { Value(kind: .float, bits: value.bitPattern) }
+    @inlinable public static func float(_ value: Double) -> Value { Value(kind: .float, bits: value.bitPattern) }
 
     /// A string over memory that outlives the evaluation. Nothing is copied.
     /// - Parameter bytes: fewer than 4 GiB.
-    @inlinable package static func string(_ bytes: Bytes) -> Value { text(.string, bytes) }
-    @inlinable package static func atom(_ bytes: Bytes) -> Value { text(.atom, bytes) }
+    @inlinable public static func string(_ bytes: Bytes) -> Value { text(.string, bytes) }
+    @inlinable public static func atom(_ bytes: Bytes) -> Value { text(.atom, bytes) }
     /// The broker's own vocabulary, from a literal.
-    @inlinable package static func atom(_ text: StaticString) -> Value {
+    @inlinable public static func atom(_ text: StaticString) -> Value {
         atom(Bytes(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
     /// A string from a literal; costs nothing.
-    @inlinable package static func string(_ text: StaticString) -> Value {
+    @inlinable public static func string(_ text: StaticString) -> Value {
         string(Bytes(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
     @inlinable static func text(_ kind: Kind, _ bytes: Bytes) -> Value {
         Value(kind: kind, bits: address(bytes.baseAddress), count: UInt32(truncatingIfNeeded: bytes.count))
     }
     /// - Parameter count: number of bits, not a multiple of 8.
-    @inlinable package static func bitString(_ bytes: Bytes, count: Int) -> Value {
+    @inlinable public static func bitString(_ bytes: Bytes, count: Int) -> Value {
         Value(kind: .bitString, bits: address(bytes.baseAddress), count: UInt32(truncatingIfNeeded: count))
     }
-    @inlinable package static func array(_ elements: UnsafeBufferPointer<Value>) -> Value {
+    @inlinable public static func array(_ elements: UnsafeBufferPointer<Value>) -> Value {
         Value(kind: .array, bits: address(elements.baseAddress), count: UInt32(truncatingIfNeeded: elements.count))
     }
     /// - Parameter members: in ascending byte order of their keys, each key once.
-    @inlinable package static func object(_ members: UnsafeBufferPointer<Member>) -> Value {
+    @inlinable public static func object(_ members: UnsafeBufferPointer<Member>) -> Value {
         Value(kind: .object, bits: address(members.baseAddress), count: UInt32(truncatingIfNeeded: members.count))
     }
-    package static let emptyString = Value(kind: .string, bits: 0)
-    package static let emptyArray = Value(kind: .array, bits: 0)
-    package static let emptyObject = Value(kind: .object, bits: 0)
+    @inlinable public static var emptyString: Value { Value(kind: .string, bits: 0) }
+    @inlinable public static var emptyArray: Value { Value(kind: .array, bits: 0) }
+    @inlinable public static var emptyObject: Value { Value(kind: .object, bits: 0) }
 
     @inlinable static func address(_ pointer: UnsafeRawPointer?) -> UInt64 { UInt64(UInt(bitPattern: pointer)) }
 }
 
 // Readers. Each is only meaningful for its kind, which the caller has looked at.
 extension Value {
-    @inlinable package var isUndefined: Bool { kind == .undefined }
-    @inlinable package var isTrue: Bool { kind == .boolean && bits == 1 }
-    @inlinable package var boolean: Bool { bits != 0 }
-    @inlinable package var integer: Int { Int(Int64(bitPattern: bits)) }
-    @inlinable package var float: Double { Double(bitPattern: bits) }
+    @inlinable public var isUndefined: Bool { kind == .undefined }
+    @inlinable public var isTrue: Bool { kind == .boolean && bits == 1 }
+    @inlinable public var boolean: Bool { bits != 0 }
+    @inlinable public var integer: Int { Int(Int64(bitPattern: bits)) }
+    @inlinable public var float: Double { Double(bitPattern: bits) }
     /// The bytes of a string, atom or bit string; empty for other kinds.
-    @inlinable package var bytes: Bytes {
+    @inlinable public var bytes: Bytes {
         switch kind {
         case .string, .atom: Bytes(start: pointer, count: Int(count))
         case .bitString: Bytes(start: pointer, count: (Int(count) + 7) / 8)
@@ -122,17 +122,17 @@ extension Value {
         }
     }
     /// The elements of an array; empty for other kinds.
-    @inlinable package var elements: UnsafeBufferPointer<Value> {
+    @inlinable public var elements: UnsafeBufferPointer<Value> {
         guard kind == .array, count > 0, let pointer else { return UnsafeBufferPointer(start: nil, count: 0) }
         return UnsafeBufferPointer(start: pointer.assumingMemoryBound(to: Value.self), count: Int(count))
     }
     /// The members of an object; empty for other kinds.
-    @inlinable package var members: UnsafeBufferPointer<Member> {
+    @inlinable public var members: UnsafeBufferPointer<Member> {
         guard kind == .object, count > 0, let pointer else { return UnsafeBufferPointer(start: nil, count: 0) }
         return UnsafeBufferPointer(start: pointer.assumingMemoryBound(to: Member.self), count: Int(count))
     }
     /// The magnitude of a big integer, least significant word first; empty for other kinds.
-    @inlinable package var magnitude: UnsafeBufferPointer<UInt> {
+    @inlinable public var magnitude: UnsafeBufferPointer<UInt> {
         guard kind == .bigInteger, let pointer else { return UnsafeBufferPointer(start: nil, count: 0) }
         return UnsafeBufferPointer(start: pointer.assumingMemoryBound(to: UInt.self), count: Int(count))
     }
@@ -140,9 +140,33 @@ extension Value {
 }
 
 extension Value {
-    /// The member of that key, by binary search; undefined when there is none or this is no object.
+    /// The member of that key; undefined when there is none or this is no object.
     package func member(_ key: Bytes) -> Value {
         let members = self.members
+        guard members.count <= 8, let first = members.baseAddress, let wanted = key.baseAddress else {
+            return search(members, key)
+        }
+        let letter = wanted.load(as: UInt8.self)
+        for index in 0..<members.count {
+            let member = first + index
+            guard member.pointee.key.count == key.count, let own = member.pointee.key.baseAddress,
+                own.load(as: UInt8.self) == letter
+            else { continue }
+            var position = 1
+            while position < key.count {
+                guard
+                    own.load(fromByteOffset: position, as: UInt8.self)
+                        == wanted.load(fromByteOffset: position, as: UInt8.self)
+                else { break }
+                position += 1
+            }
+            if position >= key.count { return member.pointee.value }
+        }
+        return .undefined
+    }
+
+    @inline(never)
+    private func search(_ members: UnsafeBufferPointer<Member>, _ key: Bytes) -> Value {
         var low = 0
         var high = members.count
         while low < high {

@@ -96,13 +96,13 @@ import Testing
         #expect(written.contains("\u{FFFD}"))
     }
 
-    @Test func `nesting is limited to 64`() throws {
+    @Test func `nesting is limited to 128`() throws {
         let bench = Workbench()
         func nested(_ depth: Int) -> String {
             String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
         }
-        #expect(try bench.encoded(try bench.json(nested(64))) == nested(64))
-        #expect(failure { _ = try bench.json(nested(65)) } == .depthLimit)
+        #expect(try bench.encoded(try bench.json(nested(128))) == nested(128))
+        #expect(failure { _ = try bench.json(nested(129)) } == .depthLimit)
         #expect(failure { _ = try bench.json(String(repeating: "{\"a\":", count: 100_000)) } == .depthLimit)
     }
 

@@ -54,7 +54,7 @@ import Testing
         (#"{"a":1,"b":[1,{"c":"\x"}]}"#, .decodeJSON(offset: 21)),
         ("", .decodeJSON(offset: 0)), (#"{"a":1,"b":01}"#, .decodeJSON(offset: 12)),
         (#"{"a":1,"b":1e400}"#, .decodeJSON(offset: 11)),
-        (#"{"a":1,"b":"# + String(repeating: "[", count: 64), .depthLimit),
+        (#"{"a":1,"b":"# + String(repeating: "[", count: 128), .depthLimit),
     ])
     func `a fault raises although the path was found before it [EMQX rule-sql: payload]`(
         text: String, error: EvaluationError
