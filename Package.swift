@@ -102,7 +102,8 @@ let package = Package(
         .testTarget(name: "SinksTests", dependencies: ["Sinks"], swiftSettings: settings),
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(
-            name: "BrokerTests", dependencies: ["Broker", "ConfigSchema", "MQTTCodec", "Sinks", "Buffers", log],
+            name: "BrokerTests",
+            dependencies: ["Broker", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Buffers", log],
             swiftSettings: settings),
     ]
 )

@@ -3,6 +3,7 @@ import ConfigSchema
 import Glibc
 import Logging
 import MQTTCodec
+import RuleEngine
 import Testing
 
 /// The options of rules that act between the statement and its actions, in a running broker.
@@ -129,6 +130,64 @@ import Testing
             #expect(status.totals.held.throttled == 2)
             expectSums(status, selected: 8)
             #expect(status.memory.map(\.keys) == [1, 4, 1])
+        }
+    }
+
+    /// What hits a bound, with the payload that does it.
+    static let bounds: [(sql: String, payload: String, error: String)] = [
+        ("SELECT payload.a AS a FROM \"in\"", String(repeating: "[", count: 200_000), "depth_limit"),
+        (
+            "SELECT regex_match(payload, '(a+)+$') AS a FROM \"in\"", String(repeating: "a", count: 50_000) + "b",
+            "regex_limit"
+        ),
+        ("SELECT pad(payload, 9000000, 'leading', 'x') AS a FROM \"in\"", "x", "memory_limit"),
+        ("FOREACH [1..20000] AS x DO x FROM \"in\"", "x", "row_limit"),
+        ("SELECT [1..200000] AS a FROM \"in\"", "x", "step_limit"),
+    ]
+
+    @Test(arguments: bounds)
+    func `a rule that hits a bound says so, and the broker goes on`(sql: String, payload: String, error: String) throws
+    {
+        let text = """
+            version: 1
+            rules:
+              bound:
+                sql: |
+                  \(sql)
+              other:
+                sql: SELECT topic FROM "in"
+            """
+        try withRig(text) { rig in
+            #expect(try rig.status("bound").totals.lastFailure == nil)
+            let sender = try client("sender", rig)
+            try publish(sender, "in", [payload, payload])
+            let totals = try rig.status("bound").totals
+            #expect(totals.exceptions == 2)
+            let failure = try #require(totals.lastFailure)
+            #expect(failure.error.name == error)
+            #expect(failure.part == .statement)
+            #expect(failure.milliseconds > 1_700_000_000_000)
+            let other = try rig.status("other").totals
+            #expect(other.passed == 2)
+            #expect(other.lastFailure == nil)
+        }
+    }
+
+    @Test func `a condition of an action that raises is the last failure of its rule, and no exception`() throws {
+        let text = """
+            version: 1
+            rules:
+              guarded:
+                sql: SELECT payload.v AS v FROM "in"
+                actions: [{republish: {topic: out, payload: "${v}"}, when: "v > 1"}]
+            """
+        try withRig(text) { rig in
+            let sender = try client("sender", rig)
+            try publish(sender, "in", ["{\"v\":\"x\"}"])
+            let totals = try rig.status("guarded").totals
+            #expect(totals.exceptions == 0)
+            #expect(totals.lastFailure?.part == .condition)
+            #expect(totals.lastFailure?.error.name == "bad_argument")
         }
     }
 

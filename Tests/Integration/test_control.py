@@ -29,6 +29,15 @@ def test_json_output_is_json_and_nothing_else(sluice):
         assert not result.stderr
 
 
+def test_the_last_error_of_a_rule_is_shown(sluice, client):
+    broker = sluice(rules={"r.yaml": 'version: 1\nrules: {r: {sql: SELECT payload.a AS a FROM "in"}}\n'})
+    assert "Last error" not in broker.ctl("rules", "show", "r").stdout
+    client(broker).publish("in", b"no", qos=1)
+    assert "decode_json: the payload is not JSON, at byte 0" in broker.ctl("rules", "show", "r").stdout
+    error = broker.ctl_json("rules", "show", "r")["last_error"]
+    assert error["error"] == "decode_json" and error["part"] == "statement" and error["at"] > 0
+
+
 def test_an_unknown_rule_or_sink_is_an_error(sluice):
     broker = sluice(rules={"f.yaml": file_rule("keep", "k/#")})
     for words in (["rules", "show", "kept"], ["sinks", "show", "file:kept"]):

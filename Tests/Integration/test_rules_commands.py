@@ -435,3 +435,27 @@ def test_update_keeps_links_and_refuses_files_with_problems(files, tmp_path_fact
     result = run_sluice("rules", "test", str(folder), "--update", check=False)
     assert result.returncode == 1 and real.read_text() == MIXED
     assert "nothing was changed: the files have problems" in result.stderr
+
+
+def test_a_filter_that_takes_no_test_is_an_error(files):
+    result = run_sluice("rules", "test", str(files(a=GOOD)), "--filter", "hto", check=False)
+    assert result.returncode == 1
+    assert 'no test has "hto" in its name' in result.stderr
+
+
+def test_try_of_a_rule_id_says_where_rules_are_tried():
+    code, _, errors = rules_try("hot-temperature")
+    assert code == 64
+    assert "sluice rules test --filter hot-temperature" in errors
+
+
+@pytest.mark.parametrize("name", ["client_connected", "client.connected", "client/connected", "$events/client_connected"])
+def test_one_event_is_shown(name):
+    result = run_sluice("rules", "events", name)
+    assert result.returncode == 0 and result.stdout.startswith("client.connected\n")
+    assert "message" not in result.stdout
+
+
+def test_an_unknown_event_is_an_error():
+    result = run_sluice("rules", "events", "client_conected", check=False)
+    assert result.returncode == 1 and "client.connected" in result.stderr

@@ -34,6 +34,27 @@ struct TryTests {
             ])
     }
 
+    @Test(arguments: [
+        ("username=123", "is_str(username)"), ("username=\"1 2\"", "username = '1 2'"),
+        ("username=true", "is_str(username)"), ("clientid=null", "is_str(clientid)"), ("qos=2", "qos IN (2)"),
+        ("flags={\"retain\":true}", "flags.retain"), ("payload={\"a\":1}", "payload.a = 1"),
+        ("payload=7", "is_str(payload)"),
+    ])
+    func `a column that is set has the kind that events give it`(setting: String, condition: String) throws {
+        #expect(try rows("SELECT 1 AS r FROM \"t\" WHERE \(condition)") { $0.settings = [setting] } == [#"{"r":1}"#])
+    }
+
+    @Test(arguments: [
+        ("client_check_authz_complete", "result=deny", "result", "deny"),
+        ("client_check_authz_complete", "action=subscribe", "action", "subscribe"),
+        ("client_connack", "reason_code=not_authorized", "reason_code", "not_authorized"),
+        ("client_disconnected", "reason=\"kicked\"", "reason", "kicked"),
+    ])
+    func `a word that is set is one, not text`(event: String, setting: String, column: String, word: String) throws {
+        let sql = "SELECT is_str(\(column)) AS s FROM \"$events/\(event)\" WHERE \(column) = '\(word)'"
+        #expect(try rows(sql) { $0.settings = [setting] } == [#"{"s":false}"#])
+    }
+
     @Test func `columns are set by JSON or text, and getenv sees the environment`() throws {
         #expect(
             try rows("SELECT peerhost, pub_props.a AS a, getenv('X') AS x FROM \"t\"") {
@@ -82,6 +103,9 @@ struct TryTests {
         ("set", "--set takes column=value, not \"x\""),
         ("column", "--set: message.publish has no column \"peerhots\"; did you mean \"peerhost\"?"),
         ("payload", "--payload: client.connected has no column \"payload\""),
+        ("qos", "--set: qos is an integer, not \"high\""),
+        ("clean_start", "--set: clean_start is true or false, not \"1\""),
+        ("topic", "--topic: a message's topic is not empty and has no wildcards"),
     ])
     func `a command line that makes no sense is refused`(what: String, message: String) throws {
         #expect {
@@ -90,6 +114,9 @@ struct TryTests {
                 case "event": $0.event = "client_conected"
                 case "set": $0.settings = ["x"]
                 case "column": $0.settings = ["peerhots=1"]
+                case "qos": $0.settings = ["qos=high"]
+                case "clean_start": ($0.event, $0.settings) = ("client_connected", ["clean_start=1"])
+                case "topic": $0.topic = "t/+"
                 default: ($0.event, $0.payload) = ("client_connected", [])
                 }
             }

@@ -1,5 +1,6 @@
 import MQTTCodec
-import RuleEngine
+package import RuleEngine
+import Synchronization
 
 /// What one shard has counted of one rule. `matched` is the sum of the outcomes, so the figures add up at any moment.
 final class RuleCounters: Sendable {
@@ -10,6 +11,8 @@ final class RuleCounters: Sendable {
     let rows = Counter()
     /// Events that were handed to the action of `on_error`.
     let deadLetters = Counter()
+    /// The last failure; written when there is one and at no other time.
+    private let failure = Mutex<RuleFailure?>(nil)
     /// By action; what sinks do is counted by the sinks.
     let republished: [RepublishCounters]
     /// By action; for those that have a condition.
@@ -22,6 +25,14 @@ final class RuleCounters: Sendable {
         guards = rule.actions.map { $0.condition == nil ? nil : GuardCounters() }
         gate = rule.gate == nil ? nil : GateCounters()
     }
+
+    /// Remembers a failure; the text is made when somebody asks for it.
+    @inline(never)
+    func note(_ error: EvaluationError, in part: RuleFailure.Part, nanoseconds: Int64) {
+        failure.withLock { $0 = RuleFailure(part: part, error: error, milliseconds: nanoseconds / 1_000_000) }
+    }
+
+    var lastFailure: RuleFailure? { failure.withLock { $0 } }
 }
 
 final class RepublishCounters: Sendable {
@@ -82,6 +93,21 @@ package struct HeldTotals: Sendable {
     }
 }
 
+/// Why an event failed in a rule, and when.
+package struct RuleFailure: Sendable {
+    package enum Part: Sendable {
+        /// Counted as `failed.exception`.
+        case statement
+        /// The condition of an action; counted as a failure of the action.
+        case condition
+    }
+
+    package let part: Part
+    package let error: EvaluationError
+    /// Since 1970.
+    package let milliseconds: Int64
+}
+
 /// A rule's counts over all shards. Names as EMQX's rule metrics.
 package struct RuleTotals: Sendable {
     package var passed = 0
@@ -92,6 +118,8 @@ package struct RuleTotals: Sendable {
     package var rows = 0
     package var held = HeldTotals()
     package var deadLetters = 0
+    /// The last one of any shard; nil when nothing has failed.
+    package var lastFailure: RuleFailure?
     /// By action.
     package var republished: [(success: Int, failed: Int)] = []
     /// By action: rows that its condition kept from it, and those that the condition raised on.
@@ -113,6 +141,9 @@ package struct RuleTotals: Sendable {
         }
         if let gate = counters.gate { held += gate.totals }
         deadLetters += counters.deadLetters.current
+        if let failure = counters.lastFailure, failure.milliseconds >= lastFailure?.milliseconds ?? .min {
+            lastFailure = failure
+        }
         passed += counters.passed.current
         noResult += counters.noResult.current
         exceptions += counters.exceptions.current

@@ -349,6 +349,7 @@ final class RuleStage {
 
     private func fail(_ runner: RuleRunner, _ error: EvaluationError, event: any EventColumns) {
         runner.counters.exceptions.add(1)
+        runner.counters.note(error, in: .statement, nanoseconds: context.nowNanoseconds)
         logger.debug("A rule failed.", metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
         guard let (appender, use) = runner.deadLetter else { return }
         do throws(EvaluationError) {
@@ -399,6 +400,7 @@ final class RuleStage {
             return holds
         } catch {
             guarded.counters.failed.add(1)
+            runner.counters.note(error, in: .condition, nanoseconds: context.nowNanoseconds)
             logger.debug(
                 "The condition of an action failed.",
                 metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])

@@ -22,6 +22,7 @@ extension AdminCommands {
         text += "SQL:\n" + rule.sql.split(separator: "\n").map { "  \($0)\n" }.joined()
         if !rule.options.isEmpty { text += "Holds back by:\n" + rule.options.map { "  \($0)\n" }.joined() }
         text += "Metrics:\n" + metrics(rule).map { "  \(padded($0.name, 24)): \($0.value)\n" }.joined()
+        if let failure = rule.totals.lastFailure { text += "Last error:\n  \(line(failure))\n" }
         text += "Actions:\n"
         for action in rule.actions {
             text += "- Name: \(action.name)\n  \(figures(action))\n"
@@ -34,6 +35,12 @@ extension AdminCommands {
             }
         }
         return Result(text: text, data: data(rule))
+    }
+
+    private func line(_ failure: RuleFailure) -> String {
+        let place = failure.part == .condition ? "the condition of an action: " : ""
+        let time = Timestamp.rfc3339(milliseconds: failure.milliseconds)
+        return "\(time) \(place)\(failure.error.name): \(failure.error.explanation)"
     }
 
     private func figures(_ action: RuleStatus.Action) -> String {
@@ -65,12 +72,21 @@ extension AdminCommands {
             "enable": .boolean(rule.isEnabled), "sql": .string(rule.sql), "origin": .string(rule.origin),
             "metrics": .object(Dictionary(uniqueKeysWithValues: metrics(rule).map { ($0.name, .integer($0.value)) })),
             "actions": .array(rule.actions.map { data($0) }),
+            "last_error": rule.totals.lastFailure.map { data($0) } ?? .null,
             "dead_letters": rule.deadLetter.map { data($0) } ?? .null,
             "remembers": .object(
                 Dictionary(
                     uniqueKeysWithValues: rule.memory.map {
                         ($0.option, .object(["keys": .integer($0.keys), "forgotten": .integer($0.forgotten)]))
                     })),
+        ])
+    }
+
+    private func data(_ failure: RuleFailure) -> JSONValue {
+        .object([
+            "at": .integer(Int(failure.milliseconds)), "error": .string(failure.error.name),
+            "message": .string(failure.error.explanation),
+            "part": .string(failure.part == .condition ? "condition" : "statement"),
         ])
     }
 

@@ -92,7 +92,8 @@ extension Compiler {
         }
         var seen: Set<String> = []
         plan.folded = outer.sorted { $0.span.lowerBound < $1.span.lowerBound }
-            .map { RulePlan.Folded(text: text($0.span), value: $0.value) }.filter { seen.insert($0.text).inserted }
+            .map { RulePlan.Folded(text: text($0.span), value: $0.value) }
+            .filter { $0.text != $0.value && seen.insert($0.text).inserted }
         plan.steps = order
         plan.impureFunctions = impureFunctions.sorted()
         return plan

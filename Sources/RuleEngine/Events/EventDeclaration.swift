@@ -55,7 +55,7 @@ package struct EventDeclaration: Sendable {
         EventColumn("node", .text, "The node's name."),
     ]
 
-    static func of(_ event: EventName) -> EventDeclaration {
+    package static func of(_ event: EventName) -> EventDeclaration {
         guard let declaration = byEvent[event] else { preconditionFailure("Every event is declared in the table.") }
         return declaration
     }

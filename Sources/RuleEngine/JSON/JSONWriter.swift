@@ -34,7 +34,8 @@ extension JSON {
         case .boolean: value.isTrue ? output.append("true") : output.append("false")
         case .integer: output.append(decimal: value.integer)
         case .bigInteger: output.append(BigIntegerText.decimal(value))
-        case .float: FloatText.appendShortest(value.float, to: output)
+        // Minus zero loses its sign, as in EMQX.
+        case .float: FloatText.appendShortest(value.float == 0 ? 0 : value.float, to: output)
         case .string, .atom:
             appendString(value.bytes, to: output)
             if value.count > 512, output.count > end { throw .memoryLimit }

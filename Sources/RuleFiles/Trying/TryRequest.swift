@@ -12,7 +12,8 @@ package struct TryRequest: Sendable {
     package var username: String?
     package var qos: Int?
     package var isRetained = false
-    /// `column=value`; a value that is JSON means what it means there, anything else is text.
+    /// `column=value`. For a column of text or words the value is the text, a JSON string what it means; for others it is
+    /// JSON.
     package var settings: [String] = []
     /// Since 1970.
     package var nowNanoseconds: Int64
@@ -37,6 +38,9 @@ package struct TryRequest: Sendable {
         let event = try eventName(rule)
         var columns = RuleTestInput.defaults(event, nowNanoseconds)
         if event.columns.contains("topic"), let topic = Self.topic(rule) { columns["topic"] = Self.text(topic) }
+        if let topic, topic.isEmpty || topic.contains(where: { $0 == "+" || $0 == "#" }) {
+            throw Mistake(description: "--topic: a message's topic is not empty and has no wildcards")
+        }
         var given: [(column: String, option: String, value: StoredValue)] = []
         if let topic { given.append(("topic", "--topic", Self.text(topic))) }
         if let payload { given.append(("payload", "--payload", .string(payload))) }
@@ -94,10 +98,21 @@ package struct TryRequest: Sendable {
                     + (hint ?? "; it has \(event.columns.joined(separator: ", "))"))
         }
         let value = Array(setting[setting.index(after: equals)...].utf8)
-        switch column {
-        case "payload": return (column, .string(value))
-        case "reason": return (column, .atom(value))
-        default: return (column, json(value) ?? .string(value))
+        if column == "payload" { return (column, .string(value)) }
+        let kind = EventDeclaration.of(event).columns.first { $0.name == column }?.kind ?? .text
+        let decoded = json(value)
+        switch (kind, decoded) {
+        case (.text, .string(let text)?): return (column, .string(text))
+        case (.word, .string(let text)?): return (column, .atom(text))
+        case (.text, _): return (column, .string(value))
+        case (.word, _): return (column, .atom(value))
+        case (.integer, .integer?), (.boolean, .boolean?), (.object, .object?):
+            if let decoded { return (column, decoded) }
+            fallthrough
+        default:
+            throw Mistake(
+                description: "--set: \(column) is \(kind == .boolean ? "true or false" : "an \(kind.rawValue)"), not "
+                    + "\"\(String(decoding: value, as: UTF8.self))\"")
         }
     }
 

@@ -8,20 +8,34 @@ extension Rules {
         static let configuration = CommandConfiguration(
             abstract: "List the events that rules can listen to, with their columns.")
 
+        @Argument(help: "One event, in any spelling; without it, all.") var name: String?
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
+            let shown = try declarations()
             if json {
-                print(try encode(EventDeclaration.all.map { EventRecord($0) }))
+                print(try encode(shown.map { EventRecord($0) }))
                 return
             }
-            for declaration in EventDeclaration.all {
+            for declaration in shown {
                 print(declaration.event.rawValue)
                 print(
                     "  FROM: \(declaration.topics.isEmpty ? "any topic filter" : declaration.topics.joined(separator: ", "))"
                 )
                 print("  columns: \(declaration.columnNames.joined(separator: ", "))")
             }
+        }
+
+        private func declarations() throws -> [EventDeclaration] {
+            guard let name else { return EventDeclaration.all }
+            let found = EventDeclaration.all.first {
+                $0.event.rawValue == name || $0.topics.contains { $0 == name || $0 == "$events/\(name)" }
+            }
+            guard let found else {
+                let known = EventDeclaration.all.map(\.event.rawValue).joined(separator: ", ")
+                throw Failure("there is no event \"\(name)\"; there are: \(known)")
+            }
+            return [found]
         }
     }
 }

@@ -10,7 +10,8 @@ extension Rules {
         static let configuration = CommandConfiguration(
             abstract: "Run the tests that stand in rule files.",
             discussion: """
-                Exit codes: 0 all passed, 1 a test failed, a file has problems, or fewer branches than wanted were taken.
+                Exit codes: 0 all passed, 1 a test failed, a file has problems, --filter takes no test, or fewer \
+                branches than wanted were taken.
 
                 A branch is a WHERE or INCASE that is true, the same that is false, a WHEN, an ELSE (one that is not \
                 written, too), and the rule itself.
@@ -51,6 +52,9 @@ extension Rules {
             }
             Problems.print(report.problems)
             try write(report)
+            if let filter, report.results.isEmpty {
+                throw Failure("no test has \"\(filter)\" in its name or its rule's")
+            }
             let isCovered = try meetsMinimum(report)
             if !report.isSuccess || !isCovered { throw ExitCode(1) }
         }

@@ -28,7 +28,7 @@ extension Rules {
         @Option(help: "The client's user name.") var username: String?
         @Option(help: "0, 1 or 2.") var qos: Int?
         @Flag(help: "The message is to be retained.") var retain = false
-        @Option(name: .customLong("set"), help: "column=value, JSON or text; may be given several times.")
+        @Option(name: .customLong("set"), help: "column=value; may be given several times.")
         var settings: [String] = []
         @Option(help: "The time of the evaluation; default: now.") var now: String?
         @Flag(help: "Indent the JSON.") var pretty = false
@@ -36,6 +36,10 @@ extension Rules {
         @Option(help: "A file of archived messages; - is standard input.") var from: String?
 
         func validate() throws {
+            if !sql.isEmpty, sql.allSatisfy({ $0.isLetter || $0.isNumber || "-_".contains($0) }) {
+                throw ValidationError(
+                    "\(sql) is no statement. A rule of a file is tried by its tests: sluice rules test --filter \(sql)")
+            }
             if payload != nil, payloadFile != nil { throw ValidationError("give --payload or --payload-file") }
             if let qos, !(0...2).contains(qos) { throw ValidationError("--qos is 0, 1 or 2") }
             if let now, Timestamp.nanoseconds(now) == nil {
