@@ -173,6 +173,25 @@ import Testing
         }
     }
 
+    @Test func `a republish that fails is the last failure of its rule, and no exception`() throws {
+        let text = """
+            version: 1
+            rules:
+              large:
+                sql: SELECT pad(payload, 3000000, 'leading', 'x') AS a FROM "in"
+                actions: [{republish: {topic: out, payload: "${a}${a}${a}"}}]
+            """
+        try withRig(text) { rig in
+            let sender = try client("sender", rig)
+            try publish(sender, "in", ["x"])
+            let status = try rig.status("large")
+            #expect(status.totals.passed == 1)
+            #expect(status.actionsFailed == 1)
+            #expect(status.totals.lastFailure?.part == .republish)
+            #expect(status.totals.lastFailure?.error == .memoryLimit)
+        }
+    }
+
     @Test func `a condition of an action that raises is the last failure of its rule, and no exception`() throws {
         let text = """
             version: 1

@@ -92,7 +92,7 @@ struct LanguagePageTests {
     @Test func `the examples of the page are found`() {
         #expect(!Self.payload.isEmpty)
         #expect(Self.statements.count >= 10)
-        #expect(Self.expressions.count >= 40)
+        #expect(Self.expressions.count >= 35)
         #expect(Self.conditions.count >= 20)
         #expect(Self.refused.count >= 5)
     }

@@ -95,11 +95,13 @@ package struct HeldTotals: Sendable {
 
 /// Why an event failed in a rule, and when.
 package struct RuleFailure: Sendable {
-    package enum Part: Sendable {
+    package enum Part: String, Sendable {
         /// Counted as `failed.exception`.
         case statement
         /// The condition of an action; counted as a failure of the action.
         case condition
+        /// A republish; counted as a failure of the action.
+        case republish
     }
 
     package let part: Part

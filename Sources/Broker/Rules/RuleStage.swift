@@ -417,7 +417,9 @@ final class RuleStage {
     ) -> Bool {
         let hops = (message?.traits.hops ?? 0) &+ 1
         guard hops <= runner.rule.maxHops else {
-            noteFailure(of: runner, "the message has passed \(hops - 1) rules")
+            fail(
+                .badArgument(function: "republish", reason: "the message has passed \(hops - 1) rules"),
+                toRepublish: runner)
             return false
         }
         do throws(EvaluationError) {
@@ -439,9 +441,14 @@ final class RuleStage {
             shard.republished.append(shard.makeMessage(made, runner: runner, hops: hops))
             return true
         } catch {
-            noteFailure(of: runner, "\(error)")
+            fail(error, toRepublish: runner)
             return false
         }
+    }
+
+    private func fail(_ error: EvaluationError, toRepublish runner: RuleRunner) {
+        runner.counters.note(error, in: .republish, nanoseconds: context.nowNanoseconds)
+        noteFailure(of: runner, error.explanation)
     }
 
     /// Counted with the rule; said once a minute, since each message may fail.

@@ -38,7 +38,12 @@ extension AdminCommands {
     }
 
     private func line(_ failure: RuleFailure) -> String {
-        let place = failure.part == .condition ? "the condition of an action: " : ""
+        let place =
+            switch failure.part {
+            case .statement: ""
+            case .condition: "the condition of an action: "
+            case .republish: "a republish: "
+            }
         let time = Timestamp.rfc3339(milliseconds: failure.milliseconds)
         return "\(time) \(place)\(failure.error.name): \(failure.error.explanation)"
     }
@@ -86,7 +91,7 @@ extension AdminCommands {
         .object([
             "at": .integer(Int(failure.milliseconds)), "error": .string(failure.error.name),
             "message": .string(failure.error.explanation),
-            "part": .string(failure.part == .condition ? "condition" : "statement"),
+            "part": .string(failure.part.rawValue),
         ])
     }
 

@@ -47,11 +47,11 @@ package enum EvaluationError: Error, Equatable {
         case .arithmetic(let reason): reason
         case .unknownFunction(let name, let arity): "there is no function \(name) of \(arity) arguments"
         case .badCondition(let reason): reason
-        case .memoryLimit: "the evaluation takes more memory than allowed"
-        case .stepLimit: "the evaluation takes more steps than allowed"
-        case .rowLimit: "the evaluation makes more rows than allowed"
-        case .depthLimit: "values are nested deeper than allowed"
-        case .timeLimit: "the evaluation takes more time than allowed"
+        case .memoryLimit: "the evaluation takes more than the 8 MiB of text or 64 MiB in all that are allowed"
+        case .stepLimit: "the evaluation takes more than the \(EvaluationLimits.steps) steps that are allowed"
+        case .rowLimit: "the evaluation makes more than the \(EvaluationLimits.rows) rows that are allowed"
+        case .depthLimit: "values are nested deeper than the 128 levels that are allowed"
+        case .timeLimit: "the evaluation takes more than the 50 ms of processor time that are allowed"
         case .storeFull(let bound): "the table of kv_store_put or proc_dict_put is full: \(bound)"
         case .regexLimit: "matching the regular expression takes more steps than allowed"
         }

@@ -40,9 +40,11 @@ extension Rules {
                 print(try encode(loaded.problems.map { ProblemRecord($0) }))
             } else {
                 Problems.print(loaded.problems)
-                let rules = loaded.definition.rules.count
+                func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+                let (rules, files) = (loaded.definition.rules.count, loaded.files.count)
                 if loaded.isValid {
-                    print("\(rules) \(rules == 1 ? "rule" : "rules") in \(loaded.files.count) files: no errors")
+                    let warnings = loaded.problems.isEmpty ? "" : ", \(count(loaded.problems.count, "warning"))"
+                    print("\(count(rules, "rule")) in \(count(files, "file")): no errors\(warnings)")
                 }
             }
             if !loaded.isValid || strict && !loaded.problems.isEmpty { throw ExitCode(1) }
