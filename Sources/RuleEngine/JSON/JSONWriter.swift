@@ -4,19 +4,17 @@ import CBytes
 extension JSON {
     /// Values nested deeper are not written: more than what ``decode(_:in:)`` makes, since SQL builds around it.
     private static let maximumOutputDepth = 256
-    /// The most bytes that one value is written as: a payload of a megabyte can be selected under a thousand names.
-    package static let maximumOutput = 8 * 1024 * 1024
 
     /// Appends a value as JSON text: no white space, members in ascending order of their keys, `/` and non-ASCII as
     /// they are, ill-formed UTF-8 replaced by U+FFFD, floats in the shortest form that reads back.
     ///
     /// - Throws: ``EvaluationError/badArgument(function:reason:)`` for a bit string, which JSON has no form for, and
-    ///   ``EvaluationError/depthLimit``, and ``EvaluationError/memoryLimit`` beyond ``maximumOutput``; the output then
+    ///   ``EvaluationError/depthLimit``, and ``EvaluationError/memoryLimit`` beyond ``EvaluationLimits/outputBytes``; the output then
     ///   ends in the middle of the value.
     package static func append(
         _ value: Value, to output: OutputBuffer, undefinedAs: UndefinedEncoding = .text
     ) throws(EvaluationError) {
-        try append(value, to: output, undefinedAs, depth: 0, end: output.count + maximumOutput)
+        try append(value, to: output, undefinedAs, depth: 0, end: output.count + EvaluationLimits.outputBytes)
     }
 
     /// - Parameter end: where the output must not be longer. Looked at behind what can be long: strings beyond a word's
