@@ -387,6 +387,20 @@ __attribute__((target("ssse3,popcnt")))
 static inline void sluice_escape(const uint8_t **source, const uint8_t *end, uint8_t **target, const uint8_t *table) {
     const uint8_t *in = *source;
     uint8_t *out = *target;
+#if defined(__x86_64__)
+    // Most of the text; its last bytes are left to the loop below, and so are bytes that it stops at.
+    while (end - in >= 8) {
+        __m128i backslash = _mm_set1_epi8('\\');
+        __m128i bytes = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)in), backslash);
+        if (_mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)))) break;
+        __m128i marked = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, backslash));
+        unsigned set = (unsigned)_mm_movemask_epi8(marked) & 0xFFu;
+        __m128i order = _mm_loadu_si128((const __m128i *)(table + set * 16));
+        _mm_storeu_si128((__m128i *)out, _mm_shuffle_epi8(bytes, order));
+        in += 8;
+        out += 8 + (unsigned)__builtin_popcount(set);
+    }
+#endif
     while (in < end) {
         size_t count = (size_t)(end - in);
         uint64_t word = 0;

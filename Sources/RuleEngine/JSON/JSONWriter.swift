@@ -54,10 +54,8 @@ extension JSON {
             guard depth < maximumOutputDepth else { throw .depthLimit }
             var separator = UInt8(ascii: "{")
             for member in value.members {
-                output.append(separator)
+                appendKey(member.key, after: separator, to: output)
                 separator = UInt8(ascii: ",")
-                appendString(member.key, to: output)
-                output.append(UInt8(ascii: ":"))
                 switch member.value.kind {
                 case .string where member.value.count <= 512: appendString(member.value.bytes, to: output)
                 case .integer: output.append(decimal: member.value.integer)
@@ -84,6 +82,28 @@ extension JSON {
         guard done == count else { return appendMarkedString(text, copied: done, to: output) }
         start[count + 1] = UInt8(ascii: "\"")
         output.advance(count + 2)
+    }
+
+    /// Appends a bracket or comma, a key as a string, and a colon.
+    @inline(__always)
+    private static func appendKey(_ key: Bytes, after separator: UInt8, to output: OutputBuffer) {
+        let count = key.count
+        output.reserve(count + 16)
+        let start = output.writePointer.assumingMemoryBound(to: UInt8.self)
+        start[0] = separator
+        start[1] = UInt8(ascii: "\"")
+        var done = 0
+        if let address = key.baseAddress {
+            done = sluice_copy_plain(address.assumingMemoryBound(to: UInt8.self), count, start + 2)
+        }
+        guard done == count else {
+            output.advance(1)
+            appendMarkedString(key, copied: done, to: output)
+            return output.append(UInt8(ascii: ":"))
+        }
+        start[count + 2] = UInt8(ascii: "\"")
+        start[count + 3] = UInt8(ascii: ":")
+        output.advance(count + 4)
     }
 
     /// Text whose first bytes have been copied behind the opening quote.
