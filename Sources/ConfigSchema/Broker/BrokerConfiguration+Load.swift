@@ -43,6 +43,7 @@ extension BrokerConfiguration {
         }
         let configuration = BrokerConfiguration(values)
         checkListeners(values[BrokerFields.listeners], environment, &context)
+        checkAnonymous(values, &context)
         problems = (problems + context.problems).sortedByPlace()
         return Loaded(configuration: problems.hasErrors ? nil : configuration, problems: problems)
     }
@@ -73,6 +74,28 @@ extension BrokerConfiguration {
                         listener.value.problem(.conflict, "\(id) and \(other) both bind \(bind)", at: Fields.bind))
                 }
                 if kind.usesTLS { checkFiles(listener.value[Fields.tlsOptions], environment, &context) }
+            }
+        }
+    }
+
+    /// A listener that other machines reach takes strangers only where someone wrote so. [ADR-0009]
+    private static func checkAnonymous(_ values: ConfigValues, _ context: inout ReadContext) {
+        typealias Fields = BrokerFields.Listeners
+        let authenticates = values[BrokerFields.authentication].contains {
+            $0.values[BrokerFields.Authentication.enable]
+        }
+        for (kind, field) in Fields.kinds {
+            for listener in values[BrokerFields.listeners][field] where listener.value[Fields.enable] {
+                let asks = authenticates && listener.value[Fields.authentication] != .off
+                let allows = listener.value[Fields.allowAnonymous] ?? values[BrokerFields.allowAnonymous]
+                guard !asks, !allows, !listener.value[Fields.bind].isLoopback else { continue }
+                context.report(
+                    listener.value.problem(
+                        .openListener,
+                        "\(kind.rawValue):\(listener.name) listens on \(listener.value[Fields.bind]) and nobody asks its clients "
+                            + "who they are",
+                        hint: "configure \"authentication\", bind to 127.0.0.1, or write \"allow_anonymous: true\"",
+                        at: Fields.bind))
             }
         }
     }
