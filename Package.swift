@@ -85,7 +85,7 @@ let package = Package(
         .target(
             name: "Management",
             dependencies: [
-                "Broker", "Sinks", "Access", log,
+                "Broker", "Sinks", "Access", "ConfigSchema", log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
@@ -113,7 +113,7 @@ let package = Package(
         .testTarget(name: "SinksTests", dependencies: ["Sinks"], swiftSettings: settings),
         .testTarget(
             name: "AccessTests",
-            dependencies: ["Access", "ConfigSchema", .product(name: "CryptoExtras", package: "swift-crypto")],
+            dependencies: ["Access", "ConfigSchema", "Buffers", log],
             swiftSettings: settings),
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(

@@ -96,7 +96,8 @@ package final class AccessControl: Sendable {
                 }
             }
         }
-        return AuthorizationChain(sources: sources, allowsNoMatch: settings.isConfigured && settings.noMatch == .allow)
+        return AuthorizationChain(
+            sources: sources, allowsNoMatch: settings.noMatch == .allow, isConfigured: settings.isConfigured)
     }
 
     /// The chain in force.

@@ -19,11 +19,14 @@ package final class AuthorizationChain: Sendable {
 
     let sources: [Source]
     let allowsNoMatch: Bool
+    /// Without a chain only clients with rules of their own are held to something.
+    let isConfigured: Bool
     /// Whether a decision holds for all messages to a topic, whatever their QoS and retain flag.
     package let looksAtFlags: Bool
 
-    init(sources: [Source], allowsNoMatch: Bool) {
+    init(sources: [Source], allowsNoMatch: Bool, isConfigured: Bool = true) {
         self.sources = sources
+        self.isConfigured = isConfigured
         self.allowsNoMatch = allowsNoMatch
         looksAtFlags = sources.contains { source in
             switch source {
@@ -40,6 +43,7 @@ package final class AuthorizationChain: Sendable {
         if let decision = client.ownRules?.decide(client, request) {
             return .decided(AccessDecision(isAllowed: decision, source: "client_info"))
         }
+        guard isConfigured || client.ownRules != nil else { return .decided(.byDefault) }
         return decide(client, request, from: 0)
     }
 

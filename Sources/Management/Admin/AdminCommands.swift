@@ -75,9 +75,9 @@ package struct AdminCommands: Sendable {
             c, _ throws(AdminError) in
             c.alarmList(c.node.alarms.history)
         },
-    ]
+    ] + accessCommands
 
-    private static func one(_ arguments: [String], _ usage: String) throws(AdminError) -> String {
+    static func one(_ arguments: [String], _ usage: String) throws(AdminError) -> String {
         guard arguments.count == 1 else { throw .usage("usage: sluice ctl \(usage)") }
         return arguments[0]
     }
