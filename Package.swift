@@ -71,7 +71,8 @@ let package = Package(
         .target(
             name: "Broker",
             dependencies: [
-                "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "Access", "CLinux",
+                "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "Access",
+                "CLinux",
                 collections,
                 log,
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -51,7 +51,8 @@ package indirect enum JSONText: Sendable, Equatable, Codable {
     /// Compact, or with sorted keys and line feeds for files that people read.
     package func encoded(pretty: Bool = false) -> [UInt8] {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+        encoder.outputFormatting =
+            pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
         // Fails for numbers that JSON has no words for alone; none come from a decoder.
         do { return Array(try encoder.encode(self)) } catch { return Array("null".utf8) }
     }

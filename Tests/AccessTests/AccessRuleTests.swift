@@ -18,9 +18,11 @@ struct AccessRuleTests {
 
     @Test(arguments: [
         // pattern, topic or filter, covered, overlapped
-        ("a/b", "a/b", true, true), ("a/b", "a/c", false, false), ("a/+", "a/b", true, true), ("a/+", "a/+", true, true),
+        ("a/b", "a/b", true, true), ("a/b", "a/c", false, false), ("a/+", "a/b", true, true),
+        ("a/+", "a/+", true, true),
         // EMQX takes these for covered.
-        ("a/+", "a/#", false, true), ("a/+", "a/b/c", false, false), ("a/#", "a", true, true), ("a/#", "a/#", true, true),
+        ("a/+", "a/#", false, true), ("a/+", "a/b/c", false, false), ("a/#", "a", true, true),
+        ("a/#", "a/#", true, true),
         ("a/#", "a/+/b", true, true), ("#", "a/b", true, true), ("#", "$SYS/a", false, false), ("#", "#", true, true),
         ("+/b", "$SYS/b", false, false), ("$SYS/#", "#", false, false), ("$SYS/#", "+/x", false, false),
         ("$SYS/#", "$SYS/+/x", true, true), ("secret/x", "secret/#", false, true), ("secret/x", "#", false, true),
@@ -33,7 +35,8 @@ struct AccessRuleTests {
         ("${peerhost}/a", "10.1.2.3/a", true, true), ("eq a/#", "a/#", true, true), ("eq a/#", "a/b", false, false),
         ("eq d/${clientid}", "d/c1", false, false),
     ])
-    func `a pattern covers and overlaps what it should`(pattern: String, filter: String, covers: Bool, overlaps: Bool) throws
+    func `a pattern covers and overlaps what it should`(pattern: String, filter: String, covers: Bool, overlaps: Bool)
+        throws
     {
         let pattern = try TopicPattern(pattern)
         Array(filter.utf8).withUnsafeBytes {
@@ -69,10 +72,13 @@ struct AccessRuleTests {
     }
 
     @Test(arguments: [
-        (#"{"permission":"allow","username":"ann"}"#, true), (#"{"permission":"allow","who":{"username":"bob"}}"#, false),
+        (#"{"permission":"allow","username":"ann"}"#, true),
+        (#"{"permission":"allow","who":{"username":"bob"}}"#, false),
         (#"{"permission":"allow","clientid":"c1"}"#, true), (#"{"permission":"allow","clientid_re":"^c[0-9]$"}"#, true),
-        (#"{"permission":"allow","who":{"username":{"re":"^a"}}}"#, true), (#"{"permission":"allow","username_re":"^b"}"#, false),
-        (#"{"permission":"allow","ipaddr":"10.0.0.0/8"}"#, true), (#"{"permission":"allow","ipaddrs":["192.168.0.0/16","10.1.2.3"]}"#, true),
+        (#"{"permission":"allow","who":{"username":{"re":"^a"}}}"#, true),
+        (#"{"permission":"allow","username_re":"^b"}"#, false),
+        (#"{"permission":"allow","ipaddr":"10.0.0.0/8"}"#, true),
+        (#"{"permission":"allow","ipaddrs":["192.168.0.0/16","10.1.2.3"]}"#, true),
         (#"{"permission":"allow","ipaddr":"10.2.0.0/16"}"#, false), (#"{"permission":"allow","ipaddr":"::/0"}"#, false),
         (#"{"permission":"allow","who":{"and":[{"username":"ann"},{"clientid":"c2"}]}}"#, false),
         (#"{"permission":"allow","who":{"or":[{"username":"bob"},{"clientid":"c1"}]}}"#, true),
@@ -90,7 +96,8 @@ struct AccessRuleTests {
         #"{"permission":"allow","who":{"user_name":"x"}}"#, #"{"permission":"allow","action":"read"}"#,
         #"{"permission":"allow","topics":[]}"#, #"{"permission":"allow","topics":["a/#/b"]}"#,
         #"{"permission":"allow","topics":["a/${nope}"]}"#, #"{"permission":"allow","topics":["a/${password}"]}"#,
-        #"{"permission":"allow","qos":3}"#, #"{"permission":"allow","retain":"x"}"#, #"{"permission":"allow","ipaddr":"10.0.0.0/33"}"#,
+        #"{"permission":"allow","qos":3}"#, #"{"permission":"allow","retain":"x"}"#,
+        #"{"permission":"allow","ipaddr":"10.0.0.0/33"}"#,
         #"{"permission":"allow","ipaddr":"localhost"}"#, #"{"permission":"allow","username_re":"("}"#,
         #"{"permission":"allow","topic":"a","topics":["b"]}"#, #"{"permission":"allow","who":{}}"#,
     ])

@@ -33,7 +33,9 @@ struct AuthorizationCacheTests {
 
     @Test func `topics whose hashes collide push each other out and are never mixed up`() {
         let cache = AuthorizationCache(limit: 32, timeToLive: 1000)
-        for number in 0..<100 { with("t/\(number)") { cache.store($0, hash: 5, flags: 0, isAllowed: number == 99, now: 1) } }
+        for number in 0..<100 {
+            with("t/\(number)") { cache.store($0, hash: 5, flags: 0, isAllowed: number == 99, now: 1) }
+        }
         let known = (0..<100).compactMap { number in with("t/\(number)") { cache.find($0, hash: 5, flags: 0, now: 2) } }
         #expect(known.filter { $0 }.count == 1 && known.count <= 4)
     }

@@ -70,7 +70,8 @@ package final class AccessControl: Sendable {
     }
 
     /// Adds the users of a file that are not there yet. [EMQX bootstrap_file]
-    private static func bootstrap(_ users: UserStore, _ path: String, _ content: UserFile.Content) throws(AccessFailure) {
+    private static func bootstrap(_ users: UserStore, _ path: String, _ content: UserFile.Content) throws(AccessFailure)
+    {
         guard let bytes = try SecretFile.read(path) else { throw AccessFailure("bootstrap_file: \(path) is not there") }
         do throws(AccessFailure) {
             try users.apply(

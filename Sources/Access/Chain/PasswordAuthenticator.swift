@@ -34,7 +34,9 @@ final class PasswordAuthenticator: Authenticator {
         UserRecord]
     {
         guard case .file(let path) = users else { return [:] }
-        guard let bytes = try SecretFile.read(path) else { throw AccessFailure("the password file \(path) is not there") }
+        guard let bytes = try SecretFile.read(path) else {
+            throw AccessFailure("the password file \(path) is not there")
+        }
         do throws(AccessFailure) {
             let list = try UserFile.parse(bytes, content: .hash(algorithm))
             return Dictionary(list.map { ($0.id.bytes, $0.user) }, uniquingKeysWith: { first, _ in first })

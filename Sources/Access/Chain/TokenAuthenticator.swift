@@ -35,7 +35,8 @@ final class TokenAuthenticator: Authenticator {
         source.withKeys { [self] keys in done(keys.map { step(request, token, $0) } ?? .deny(.unavailable)) }
     }
 
-    private func step(_ request: AuthenticationRequest, _ token: JSONWebToken, _ keys: TokenKeySet) -> AuthenticationStep
+    private func step(_ request: AuthenticationRequest, _ token: JSONWebToken, _ keys: TokenKeySet)
+        -> AuthenticationStep
     {
         // Another authenticator may have the key.
         guard keys.verifies(token) else { return .ignore(sawCredentials: true) }
@@ -120,14 +121,18 @@ final class TokenKeySource: Sendable {
     private static func secret(_ settings: TokenSettings) throws(AccessFailure) -> TokenKey {
         let text = settings.secret?.revealed ?? ""
         guard settings.secretIsBase64 else { return .secret(text.bytes) }
-        guard let bytes = Encoding.unbase64(text), !bytes.isEmpty else { throw AccessFailure("jwt: secret is no Base64") }
+        guard let bytes = Encoding.unbase64(text), !bytes.isEmpty else {
+            throw AccessFailure("jwt: secret is no Base64")
+        }
         return .secret(bytes)
     }
 
     private static func publicKey(_ text: String) throws(AccessFailure) -> TokenKeySet {
         var pem = text
         if !text.hasPrefix("-----BEGIN") {
-            guard let bytes = try SecretFile.read(text) else { throw AccessFailure("jwt: the file \(text) is not there") }
+            guard let bytes = try SecretFile.read(text) else {
+                throw AccessFailure("jwt: the file \(text) is not there")
+            }
             pem = String(decoding: bytes, as: UTF8.self)
         }
         guard let key = TokenKey(pem: pem) else {

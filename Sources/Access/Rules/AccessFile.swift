@@ -18,7 +18,9 @@ package enum AccessFile {
 
     /// - Parameter name: what a problem's place begins with.
     package static func rules(_ list: YAMLNode, name: String) throws(AccessFailure) -> AccessRules {
-        guard let items = list.items, !items.isEmpty else { throw AccessFailure("the access list \(name) has no rules") }
+        guard let items = list.items, !items.isEmpty else {
+            throw AccessFailure("the access list \(name) has no rules")
+        }
         var rules: [AccessRule] = []
         for item in items {
             do throws(AccessRuleError) {

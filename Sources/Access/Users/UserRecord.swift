@@ -21,8 +21,9 @@ package enum UserFile {
     }
 
     /// - Throws: the first line that can't be read, by its number; never what stands in it.
-    package static func parse(_ bytes: [UInt8], content: Content) throws(AccessFailure) -> [(id: String, user: UserRecord)]
-    {
+    package static func parse(_ bytes: [UInt8], content: Content) throws(AccessFailure) -> [(
+        id: String, user: UserRecord
+    )] {
         guard let text = String(validating: bytes, as: UTF8.self) else { throw AccessFailure("it is not UTF-8") }
         if let first = text.first(where: { !$0.isWhitespace }), first == "[" || first == "{" {
             return try json(bytes, content)
@@ -86,7 +87,9 @@ package enum UserFile {
         return cells + [cell]
     }
 
-    private static func json(_ bytes: [UInt8], _ content: Content) throws(AccessFailure) -> [(id: String, user: UserRecord)] {
+    private static func json(_ bytes: [UInt8], _ content: Content) throws(AccessFailure) -> [(
+        id: String, user: UserRecord
+    )] {
         guard let items = JSONText(bytes)?.items else { throw AccessFailure("it is no JSON list") }
         var users: [(id: String, user: UserRecord)] = []
         for (index, item) in items.enumerated() {
@@ -129,7 +132,9 @@ package enum UserFile {
         id: String, user: UserRecord
     )] {
         var seen: Set<[UInt8]> = []
-        for (id, _) in users where !seen.insert(id.bytes).inserted { throw AccessFailure("\"\(id)\" stands there twice") }
+        for (id, _) in users where !seen.insert(id.bytes).inserted {
+            throw AccessFailure("\"\(id)\" stands there twice")
+        }
         return users
     }
 }

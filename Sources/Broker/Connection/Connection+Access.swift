@@ -37,7 +37,8 @@ extension Connection {
     /// Whether a PUBLISH may be; says so to the client when not. [MQTT-3.3.5-2]
     /// - Returns: false when it is refused, and when somebody else is asked first: then it is read once more.
     @inline(never)
-    func mayPublish(_ packet: PublishView, topic: Bytes, hash: UInt64, session: Session) throws(ProtocolViolation) -> Bool
+    func mayPublish(_ packet: PublishView, topic: Bytes, hash: UInt64, session: Session) throws(ProtocolViolation)
+        -> Bool
     {
         let request = AccessRequest(
             .publish, topic: topic, qos: packet.qos.rawValue, isRetained: packet.isRetained)
@@ -120,7 +121,9 @@ extension Connection {
         if let allowed = known.cache?.find(request.topic, hash: hash, flags: flags, now: shard.now) {
             return .decided(AccessDecision(isAllowed: allowed, source: "cache"))
         }
-        if let answer = known.answers.first(where: { $0.key.flags == flags && $0.key.topic.elementsEqual(request.topic) }) {
+        if let answer = known.answers.first(where: {
+            $0.key.flags == flags && $0.key.topic.elementsEqual(request.topic)
+        }) {
             return .decided(answer.decision)
         }
         let chain = control.authorizationChain

@@ -20,7 +20,8 @@ extension Connection {
     /// - Returns: false for a TLS client that has no such name.
     func takeNames(ofCertificateInto packet: inout ConnectPacket) -> Bool {
         let settings = shard.settings
-        guard listener.usesTLS, settings.certificateAsUsername != .disabled || settings.certificateAsClientID != .disabled
+        guard listener.usesTLS,
+            settings.certificateAsUsername != .disabled || settings.certificateAsClientID != .disabled
         else { return true }
         guard let certificate = transport.peerCertificate.flatMap({ PeerCertificate(der: $0) }) else { return false }
         if settings.certificateAsUsername != .disabled {
@@ -159,7 +160,10 @@ extension String {
     /// For the log: control characters as `\u{…}`, so that a name can't write lines of its own.
     var escaped: String {
         unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || $0.value == 0x2028 }
-            ? unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || $0.value == 0x2028 ? $0.escaped(asASCII: true) : String($0) }.joined() : self
+            ? unicodeScalars.map {
+                $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || $0.value == 0x2028
+                    ? $0.escaped(asASCII: true) : String($0)
+            }.joined() : self
     }
 }
 

@@ -78,7 +78,8 @@ extension Shard {
         let ban = Ban(
             kind: .clientID, who: clientID, by: "flapping detector", reason: "too many disconnections", at: seconds,
             until: seconds + max(1, control.settings.flapping.banTime.milliseconds / 1000))
-        logger.warning("A client comes and goes too often and is banned.", metadata: ["client.id": "\(clientID.escaped)"])
+        logger.warning(
+            "A client comes and goes too often and is banned.", metadata: ["client.id": "\(clientID.escaped)"])
         do throws(AccessFailure) { try control.bans.add(ban, persists: false) } catch {
             logger.warning("The ban could not be added.", metadata: ["error": "\(error)"])
         }

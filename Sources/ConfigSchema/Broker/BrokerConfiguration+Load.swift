@@ -39,12 +39,13 @@ extension BrokerConfiguration {
         root = interpolated(root, environment, &problems)
         var context = ReadContext()
         guard let values = BrokerFields.all.read(root, &context) else {
-            return Loaded(configuration: nil, problems: (problems + context.problems).sortedByPlace())
+            return Loaded(
+                configuration: nil, problems: (problems + context.problems).sortedByPlace().withoutSecretLines())
         }
         let configuration = BrokerConfiguration(values)
         checkListeners(values[BrokerFields.listeners], environment, &context)
         checkAnonymous(values, &context)
-        problems = (problems + context.problems).sortedByPlace()
+        problems = (problems + context.problems).sortedByPlace().withoutSecretLines()
         return Loaded(configuration: problems.hasErrors ? nil : configuration, problems: problems)
     }
 
@@ -78,7 +79,7 @@ extension BrokerConfiguration {
         }
     }
 
-    /// A listener that other machines reach takes strangers only where someone wrote so. [ADR-0009]
+    /// A listener that other machines reach takes strangers only where someone wrote so. [ADR-0011]
     private static func checkAnonymous(_ values: ConfigValues, _ context: inout ReadContext) {
         typealias Fields = BrokerFields.Listeners
         let authenticates = values[BrokerFields.authentication].contains {
@@ -116,4 +117,18 @@ extension BrokerFields.Listeners {
     static let kinds: [(ListenerSettings.Kind, Field<[Named<ConfigValues>]>)] = [
         (.tcp, tcp), (.ssl, ssl), (.ws, ws), (.wss, wss),
     ]
+}
+
+extension [ConfigProblem] {
+    /// The same problems; one on a line that holds a secret is told without its line.
+    fileprivate func withoutSecretLines() -> [ConfigProblem] {
+        let secret = filter { $0.code == .literalSecret }
+        return map { problem in
+            var problem = problem
+            if secret.contains(where: { $0.file == problem.file && $0.line == problem.line }) {
+                problem.showsSource = false
+            }
+            return problem
+        }
+    }
 }

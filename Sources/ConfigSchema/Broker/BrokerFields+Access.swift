@@ -60,7 +60,8 @@ extension BrokerFields {
         static let body = Field(
             "body", .map(.string), default: [], doc: "Fields with placeholders; with get they are the query.")
         static let timeout = Field(
-            "request_timeout", .duration(.milliseconds(10) ... .seconds(60)), default: .seconds(5), doc: "Of a request.")
+            "request_timeout", .duration(.milliseconds(10) ... .seconds(60)), default: .seconds(5), doc: "Of a request."
+        )
         static let poolSize = Field("pool_size", .int(1...1024), default: 8, doc: "Requests under way at once.")
         static let tls = Field(group: "ssl", ClientTLS.all, doc: "TLS to the service.")
         static let shared: [any ConfigField] = [
@@ -69,14 +70,16 @@ extension BrokerFields {
                 "connect_timeout", .duration, default: .seconds(15), noEffect: "request_timeout counts it in",
                 doc: "Read for EMQX's files."),
             Field(
-                "enable_pipelining", .int, default: 100, noEffect: "pool_size is the bound", doc: "Read for EMQX's files."),
+                "enable_pipelining", .int, default: 100, noEffect: "pool_size is the bound",
+                doc: "Read for EMQX's files."),
             UnsupportedField("max_retries"),
         ]
     }
 
     enum Authentication {
         static let mechanism = Field(
-            "mechanism", .choice("password_based", "jwt", "client_certificate"), .required, doc: "How clients prove it.")
+            "mechanism", .choice("password_based", "jwt", "client_certificate"), .required, doc: "How clients prove it."
+        )
         static let backend = Field(
             "backend", .choice("built_in_database", "file", "http"), default: "built_in_database",
             doc: "Who knows the passwords.")
@@ -122,7 +125,8 @@ extension BrokerFields {
         static let token = FieldSet(
             "authentication",
             [
-                mechanism, enable, from, algorithm, useJWKS, secret, secretIsBase64, publicKey, endpoint, refresh, claims,
+                mechanism, enable, from, algorithm, useJWKS, secret, secretIsBase64, publicKey, endpoint, refresh,
+                claims,
                 aclClaim, disconnectAfterExpiry, tls,
             ]
         ) { values, context in

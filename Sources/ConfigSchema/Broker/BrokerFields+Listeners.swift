@@ -14,7 +14,9 @@ extension BrokerFields {
             "max_connections", .intOrInfinity(1...Int.max), default: .infinity, doc: "More are refused.")
         static let authentication = Field(
             "enable_authn", FieldType<ListenerSettings.ListenerAuthentication>.choice, default: .on,
-            doc: "Whether the authenticators are asked; quick_deny_anonymous refuses clients without credentials at once.")
+            doc:
+                "Whether the authenticators are asked; quick_deny_anonymous refuses clients without credentials at once."
+        )
         static let allowAnonymous = Field(
             "allow_anonymous", .bool, doc: "As the root's key, for this listener.")
         static let acceptors = Field(

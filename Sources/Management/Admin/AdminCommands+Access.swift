@@ -41,7 +41,8 @@ extension AdminCommands {
         },
         Command(
             name: "banned add",
-            arguments: "clientid|username|peerhost|clientid_re|username_re|peerhost_net <Who> [<Duration>|infinity] [Reason]",
+            arguments:
+                "clientid|username|peerhost|clientid_re|username_re|peerhost_net <Who> [<Duration>|infinity] [Reason]",
             summary: "Keep somebody out, and end its sessions"
         ) { c, a throws(AdminError) in try c.addBan(a) },
         Command(name: "banned del", arguments: "<As> <Who>", summary: "Lift a ban") { c, a throws(AdminError) in
@@ -213,7 +214,9 @@ extension AdminCommands {
 
     private func addBan(_ arguments: [String]) throws(AdminError) -> Result {
         guard arguments.count >= 2, let kind = Ban.Kind(rawValue: arguments[0]) else {
-            throw .usage("usage: sluice ctl banned add \(Ban.Kind.allCases.map(\.rawValue).joined(separator: "|")) <Who> [<Duration>|infinity] [Reason]")
+            throw .usage(
+                "usage: sluice ctl banned add \(Ban.Kind.allCases.map(\.rawValue).joined(separator: "|")) <Who> [<Duration>|infinity] [Reason]"
+            )
         }
         let now = Int64(time(nil))
         var until: Int64?

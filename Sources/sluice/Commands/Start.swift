@@ -160,7 +160,8 @@ struct RunningNode {
             configuration: ServiceGroupConfiguration(
                 services: [
                     .init(service: NodeService(announce: { announce() }, stop: { stop() })),
-                    .init(service: HangUpService(
+                    .init(
+                        service: HangUpService(
                             reload: {
                                 Self.reload(rules, logger, because: "SIGHUP")
                                 Self.reloadAccess(node, logger)
