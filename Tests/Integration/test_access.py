@@ -418,6 +418,21 @@ def test_built_in_rules_and_revocation(sluice, client, topic):
     assert broker.ctl("acl", "add", "all", "{permission: allow, topci: x}", check=False).returncode == 1
 
 
+def test_a_retained_message_of_a_client_that_may_not_publish_any_more_is_not_delivered(sluice, client, topic):
+    """CVE-2018-12546"""
+    broker = sluice({"authorization": {"sources": [{"type": "built_in_database"}]}})
+    broker.ctl("acl", "add", "clientid", "c1", "{permission: allow, topics: ['%s/#']}" % topic)
+    broker.ctl("acl", "add", "all", "{permission: allow, topics: ['%s/#']}" % topic)
+    for name in ("c1", "c2"):
+        client(broker, name, version=5).publish(f"{topic}/{name}", name, qos=1, retain=True)
+    broker.ctl("acl", "del", "clientid", "c1")
+    broker.ctl("acl", "add", "clientid", "c1", "{permission: deny, action: publish}")
+    watcher = client(broker, version=5)
+    watcher.subscribe(topic + "/#")
+    assert watcher.message().topic == topic + "/c2"
+    watcher.nothing_came(topic + "/mark")
+
+
 def test_an_access_list_is_read_again_and_a_broken_one_changes_nothing(sluice, client, tmp_path, topic):
     """CVE-2018-12550, CVE-2017-7652"""
     path = tmp_path / "acl.yaml"

@@ -39,9 +39,9 @@ package final class AuthorizationChain: Sendable {
 
     /// Rules that came with the client are asked first. [EMQX authz: client_info]
     package func decide(_ client: ClientAccess, _ request: AccessRequest) -> Step {
-        if client.isSuperuser { return .decided(AccessDecision(isAllowed: true, source: "superuser")) }
+        if client.isSuperuser { return .decided(AccessDecision(isAllowed: true, source: .superuser)) }
         if let decision = client.ownRules?.decide(client, request) {
-            return .decided(AccessDecision(isAllowed: decision, source: "client_info"))
+            return .decided(AccessDecision(isAllowed: decision, source: .clientInfo))
         }
         guard isConfigured || client.ownRules != nil else { return .decided(.byDefault) }
         return decide(client, request, from: 0)
@@ -52,16 +52,16 @@ package final class AuthorizationChain: Sendable {
             switch sources[index] {
             case .file(let rules):
                 if let decision = rules.decide(client, request) {
-                    return .decided(AccessDecision(isAllowed: decision, source: "file"))
+                    return .decided(AccessDecision(isAllowed: decision, source: .file))
                 }
             case .builtIn(let rules):
                 if let decision = rules.decide(client, request) {
-                    return .decided(AccessDecision(isAllowed: decision, source: "built_in_database"))
+                    return .decided(AccessDecision(isAllowed: decision, source: .builtIn))
                 }
             case .http: return .asks(index)
             }
         }
-        return .decided(AccessDecision(isAllowed: allowsNoMatch, source: "default"))
+        return .decided(AccessDecision(isAllowed: allowsNoMatch, source: .byDefault))
     }
 
     /// Goes on where ``decide(_:_:)`` had to stop.
@@ -71,12 +71,12 @@ package final class AuthorizationChain: Sendable {
         _ done: @escaping @Sendable (AccessDecision) -> Void
     ) {
         guard index < sources.count, case .http(let authorizer) = sources[index] else {
-            done(AccessDecision(isAllowed: false, source: "http"))
+            done(AccessDecision(isAllowed: false, source: .http))
             return
         }
         authorizer.authorize(client, question) { [self] decision in
             if let decision {
-                done(AccessDecision(isAllowed: decision, source: "http"))
+                done(AccessDecision(isAllowed: decision, source: .http))
                 return
             }
             switch question.withRequest({ decide(client, $0, from: index + 1) }) {

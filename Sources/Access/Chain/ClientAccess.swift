@@ -66,18 +66,29 @@ package struct AccessRequest {
     }
 }
 
+/// Who decided, as EMQX names it.
+package enum AccessSource: String, Sendable {
+    case byDefault = "default"
+    case superuser
+    case clientInfo = "client_info"
+    case file
+    case builtIn = "built_in_database"
+    case http
+    case cache
+}
+
 /// What authorization decided, and who did. [EMQX: client.check_authz_complete]
 package struct AccessDecision: Sendable {
     package var isAllowed: Bool
-    package var source: StaticString
+    package var source: AccessSource
 
-    package init(isAllowed: Bool, source: StaticString) {
+    package init(isAllowed: Bool, source: AccessSource) {
         self.isAllowed = isAllowed
         self.source = source
     }
 
     /// Where no source has an opinion and none is configured.
-    package static let byDefault = AccessDecision(isAllowed: true, source: "default")
+    package static let byDefault = AccessDecision(isAllowed: true, source: .byDefault)
 
     package var text: StaticString { isAllowed ? "allow" : "deny" }
 }

@@ -109,7 +109,7 @@ extension Connection {
 
     private func finding(_ request: AccessRequest, hash: UInt64) -> Finding {
         guard let control = shard.node.access, control.authorizes, let access else { return .decided(.byDefault) }
-        if access.isSuperuser { return .decided(AccessDecision(isAllowed: true, source: "superuser")) }
+        if access.isSuperuser { return .decided(AccessDecision(isAllowed: true, source: .superuser)) }
         let known = decisions ?? ConnectionDecisions(control)
         if decisions == nil { decisions = known }
         let generation = control.generation
@@ -119,7 +119,7 @@ extension Connection {
         }
         let flags = request.flags
         if let allowed = known.cache?.find(request.topic, hash: hash, flags: flags, now: shard.now) {
-            return .decided(AccessDecision(isAllowed: allowed, source: "cache"))
+            return .decided(AccessDecision(isAllowed: allowed, source: .cache))
         }
         if let answer = known.answers.first(where: {
             $0.key.flags == flags && $0.key.topic.elementsEqual(request.topic)
@@ -173,8 +173,12 @@ extension Connection {
         let counters = shard.counters
         if shard.rules.authorizes {
             if decision.isAllowed { counters.authorizationAllowed.add(1) } else { counters.authorizationDenied.add(1) }
-            if decision.source.utf8CodeUnitCount == 5 { counters.authorizationCacheHits.add(1) }
-            if access?.isSuperuser == true { counters.authorizationSuperuser.add(1) }
+            switch decision.source {
+            case .cache: counters.authorizationCacheHits.add(1)
+            case .superuser: counters.authorizationSuperuser.add(1)
+            case .byDefault: counters.authorizationNoMatch.add(1)
+            default: break
+            }
         }
         if shard.rules.wantsAuthorization {
             shard.rules.authorizationChecked(

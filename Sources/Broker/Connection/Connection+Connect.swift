@@ -89,7 +89,7 @@ extension Connection {
         session.willAt = nil
         session.publisher = Publisher(
             clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost,
-            peerName: endpoints.peerName)
+            peerName: endpoints.peerName, access: access)
         session.will = packet.will.map { shard.makeWill($0, session: session) }
         session.setOnline(true)
         session.access = access

@@ -74,6 +74,7 @@ extension Connection {
             }
             shard.node.retained.match(filter, now: now) { message in
                 if subscription.options.noLocal, message.traits.publisherID == session.id { return }
+                guard shard.mayStillPublish(message) else { return }
                 session.retainedBacklog.append(
                     RetainedDelivery(
                         message: message, qos: min(message.traits.qos, subscription.options.qos),

@@ -72,7 +72,7 @@ extension RuleStage {
         run(.clientCheckAuthzComplete, clientID: session.clientID) {
             client(connection, session.clientID, session.username) + [
                 ("peerhost", text(connection.endpoints.peerHost)), ("topic", .string(Array(topic))),
-                ("action", word(action.rawValue)), ("authz_source", word("\(result.source)")),
+                ("action", word(action.rawValue)), ("authz_source", word(result.source.rawValue)),
                 ("result", word("\(result.text)")), noAttributes,
             ]
         }

@@ -62,6 +62,18 @@ extension Shard {
         }
     }
 
+    /// Whether a retained message's publisher may still publish there, looked at once the rules have changed.
+    /// [CVE-2018-12546]
+    func mayStillPublish(_ message: Message) -> Bool {
+        guard let control = node.access, control.authorizes, control.generation > 1,
+            let publisher = message.view.publisher, let access = publisher.access
+        else { return true }
+        let view = message.view
+        let request = AccessRequest(.publish, topic: view.topic, qos: view.traits.qos, isRetained: true)
+        guard case .decided(let decision) = control.authorizationChain.decide(access, request) else { return true }
+        return decision.isAllowed
+    }
+
     /// Ends a client's connection and session, without its will.
     func expel(_ session: Session) {
         session.will = nil

@@ -108,6 +108,7 @@ extension ProblemCode {
         (.templateNotJSON, "A template that should give JSON and cannot."),
         (.literalSecret, "A secret written out in a file."),
         (.unverifiedPeer, "A peer that is not verified."),
+        (.openListener, "A listener for everybody, without a word that it is meant."),
         (.badTest, "A test that says nothing the runner can check."),
         (.failedTest, "A test whose result is another than expected."),
     ]
