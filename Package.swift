@@ -21,6 +21,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
@@ -34,6 +35,8 @@ let package = Package(
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        // bcrypt: libxcrypt's crypt_r.
+        .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CBytes"),
         // Types alone: the library is looked for at run time.
@@ -55,12 +58,21 @@ let package = Package(
             dependencies: ["RuleEngine", "ConfigSchema", "Buffers", "CCurl", "CLinux", collections, log],
             swiftSettings: settings),
         .target(
+            name: "Access",
+            dependencies: [
+                "ConfigSchema", "Topics", "Buffers", "CCrypt", "CCurl", "CPCRE2", log,
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "RuleFiles", dependencies: ["ConfigSchema", "RuleEngine", "Sinks", "Topics", "Buffers", "CZlib"],
             swiftSettings: settings),
         .target(
             name: "Broker",
             dependencies: [
-                "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "CLinux",
+                "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "Access",
+                "CLinux",
                 collections,
                 log,
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -74,7 +86,7 @@ let package = Package(
         .target(
             name: "Management",
             dependencies: [
-                "Broker", "Sinks", log,
+                "Broker", "Sinks", "Access", "ConfigSchema", log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
@@ -82,7 +94,7 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Broker", "Management", "RuleFiles", "RuleEngine", "ConfigSchema", log,
+                "Broker", "Management", "RuleFiles", "RuleEngine", "ConfigSchema", "Access", log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -100,6 +112,10 @@ let package = Package(
         .testTarget(name: "ConfigSchemaTests", dependencies: ["ConfigSchema"], swiftSettings: settings),
         .testTarget(name: "RuleEngineTests", dependencies: ["RuleEngine"], swiftSettings: settings),
         .testTarget(name: "SinksTests", dependencies: ["Sinks"], swiftSettings: settings),
+        .testTarget(
+            name: "AccessTests",
+            dependencies: ["Access", "ConfigSchema", "Buffers", log],
+            swiftSettings: settings),
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(
             name: "BrokerTests",

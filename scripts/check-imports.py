@@ -36,6 +36,7 @@ FORBIDDEN = [
     ("Sources/MQTTCodec", [NIO, FOUNDATION_NAME], "the codec parses the shard's own buffer"),
     ("Sources/RuleEngine", [NIO, FOUNDATION_NAME], "the rule engine knows no network, and Foundation is slow"),
     ("Sources/Sinks", [NIO], "sinks have their own threads"),
+    ("Sources/Access", [NIO], "access control has threads of its own, and is tested without a server"),
     ("Sources/RuleFiles", [NIO], "rule files are read without a server too"),
     ("Sources/ConfigSchema", [NIO], "configuration is read without a server too"),
     ("Sources/Broker/Connection", [NIO], "the protocol sees four transport operations only"),

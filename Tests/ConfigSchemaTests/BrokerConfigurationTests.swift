@@ -2,8 +2,12 @@ import ConfigSchema
 import Testing
 
 struct BrokerConfigurationTests {
-    private func load(_ yaml: String?, _ variables: [String: String] = [:]) -> BrokerConfiguration.Loaded {
-        let environment = Environment(variables: variables) { path in
+    /// - Parameter isOpen: whether listeners for everybody are no matter here.
+    private func load(_ yaml: String?, _ variables: [String: String] = [:], isOpen: Bool = true)
+        -> BrokerConfiguration.Loaded
+    {
+        let open = isOpen ? ["SLUICE_ALLOW_ANONYMOUS": "true"] : [:]
+        let environment = Environment(variables: variables.merging(open) { own, _ in own }) { path in
             switch path {
             case "sluice.yaml": yaml.map { Array($0.utf8) }
             case "c.pem", "k.pem": [0x2D]

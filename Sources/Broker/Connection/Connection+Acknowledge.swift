@@ -181,6 +181,7 @@ extension Connection {
         shard.rules.clientDisconnected(self, session: session, reason: reason)
         self.session = nil
         shard.clientLeft(session)
+        shard.detectFlapping(session.clientID)
     }
 }
 

@@ -13,7 +13,11 @@ extension Connection {
             refuse(refusal, packet)
             return
         }
-        checkAuthentication(packet)
+        identify(packet)
+    }
+
+    /// The client is let in as who it is: agrees on the limits, then asks for its session.
+    func admit(_ packet: ConnectPacket) {
         connect = packet
         keepAliveLimit = keepAliveLimit(of: packet)
         receiveMaximum = min(Int(packet.properties.receiveMaximum ?? .max), shard.settings.maxInflight)
@@ -29,6 +33,7 @@ extension Connection {
         let settings = shard.settings
         if shard.isDraining { return .serverUnavailable }
         if packet.properties.authenticationMethod != nil { return .badAuthenticationMethod }
+        if !takeNames(ofCertificateInto: &packet) { return .notAuthorized }
         if settings.useUsernameAsClientID, let username = packet.username { packet.clientID = username }
         if packet.clientID.isEmpty {
             if packet.version != .v5, !packet.cleanStart { return .clientIdentifierNotValid }
@@ -84,11 +89,14 @@ extension Connection {
         session.willAt = nil
         session.publisher = Publisher(
             clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost,
-            peerName: endpoints.peerName)
+            peerName: endpoints.peerName, access: access)
         session.will = packet.will.map { shard.makeWill($0, session: session) }
         session.setOnline(true)
-        if keepAliveLimit > 0 {
-            shard.keepAlive.add(self, at: shard.now + keepAliveLimit)
+        session.access = access
+        lastReceived = shard.now
+        if session.owner == nil { session.owner = access?.owner }
+        if nextDeadline != .max {
+            shard.keepAlive.add(self, at: nextDeadline)
         } else {
             shard.keepAlive.remove(self)
         }

@@ -88,7 +88,11 @@ extension Connection {
                     "The topic has over \(shard.settings.maxTopicLevels) levels.")
             }
         }
-        checkAuthorization(.publish, topic: topic, session: session)
+        if shard.rules.watchesAccess,
+            try !mayPublish(packet, topic: topic, hash: hash, session: session)
+        {
+            return
+        }
         var message = MessageView(
             topic: topic, properties: packet.properties, payload: packet.payload,
             traits: MessageTraits(

@@ -5,17 +5,18 @@ import Topics
 extension Connection {
     /// SUBSCRIBE: each filter is granted or refused for itself; routing is in force when SUBACK leaves. [MQTT-3.8.4-1]
     func handleSubscribe(_ packet: SubscribePacket) throws(ProtocolViolation) {
-        guard let session else { return }
+        guard let session, let denied = try deniedSubscriptions(packet, session: session) else { return }
         let identifier = packet.properties.subscriptionIdentifiers.first ?? 0
         var reasons: [ReasonCode] = []
         var replays: [(Subscription, isNew: Bool)] = []
-        for entry in packet.subscriptions {
+        for (index, entry) in packet.subscriptions.enumerated() {
             if let refusal = refusal(of: entry, session: session) {
                 reasons.append(isV5 ? refusal : .unspecifiedError)
                 continue
             }
-            withBytes(SharedFilter(entry.filter)?.filter ?? entry.filter) {
-                checkAuthorization(.subscribe, topic: $0, session: session)
+            if denied.contains(index) {
+                reasons.append(isV5 ? .notAuthorized : .unspecifiedError)
+                continue
             }
             let options = DeliveryOptions(
                 qos: min(entry.options.qos.rawValue, shard.settings.maxQoS),
@@ -39,7 +40,7 @@ extension Connection {
         for (subscription, isNew) in replays { sendRetained(subscription, isNew: isNew, session: session) }
     }
 
-    private func refusal(of entry: SubscribePacket.Entry, session: Session) -> ReasonCode? {
+    func refusal(of entry: SubscribePacket.Entry, session: Session) -> ReasonCode? {
         let settings = shard.settings
         let shared = SharedFilter(entry.filter)
         let filter = shared?.filter ?? entry.filter
@@ -73,6 +74,7 @@ extension Connection {
             }
             shard.node.retained.match(filter, now: now) { message in
                 if subscription.options.noLocal, message.traits.publisherID == session.id { return }
+                guard shard.mayStillPublish(message) else { return }
                 session.retainedBacklog.append(
                     RetainedDelivery(
                         message: message, qos: min(message.traits.qos, subscription.options.qos),

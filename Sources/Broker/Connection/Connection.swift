@@ -1,3 +1,4 @@
+import Access
 import Buffers
 import MQTTCodec
 
@@ -8,6 +9,8 @@ import MQTTCodec
 final class Connection: Hashable {
     enum Phase {
         case awaitingConnect
+        /// Somebody else is asked who the client is; nothing is read meanwhile.
+        case authenticating
         /// The session is on its way from another shard; nothing is read meanwhile.
         case awaitingSession
         case connected
@@ -25,6 +28,7 @@ final class Connection: Hashable {
     /// Milliseconds; `.max` for none.
     let sendTimeout: Int64
     let endpoints: Endpoints
+    let listener: ListenerContext
     var phase = Phase.awaitingConnect
     var version = ProtocolVersion.v5
     var connect: ConnectPacket?
@@ -33,6 +37,15 @@ final class Connection: Hashable {
     var disconnectProperties = Properties()
     var session: Session?
     var connectedAt: Int64 = 0
+
+    // Who the client is and what it may do: `Connection+Access.swift`.
+    var access: ClientAccess?
+    var decisions: ConnectionDecisions?
+    /// Somebody else is asked whether the packet at the front may be; nothing is read meanwhile.
+    var isAwaitingDecision = false
+    /// Monotonic milliseconds: when the client's credentials end, and when an authentication is given up.
+    var credentialsEndAt: Int64 = .max
+    var authenticationEndsAt: Int64 = .max
 
     // What was agreed in CONNECT and CONNACK.
     var keepAliveLimit: Int64 = 0
@@ -71,6 +84,7 @@ final class Connection: Hashable {
         self.shard = shard
         self.transport = transport
         self.endpoints = endpoints
+        self.listener = listener
         highWaterMark = listener.highWaterMark
         sendTimeout = listener.sendTimeout
         lastReceived = shard.now
@@ -93,10 +107,12 @@ final class Connection: Hashable {
         shard.counters.bytesReceived.add(bytes.count)
         if let pending {
             pending.append(bytes)
-            if phase != .awaitingSession { consumePending() }
-        } else {
+            if isReading { consumePending() }
+        } else if isReading {
             let consumed = consume(bytes)
             if consumed < bytes.count, phase != .closed { keep(Bytes(rebasing: bytes[consumed...])) }
+        } else {
+            keep(bytes)
         }
         if backlog > answerLimit { pauseForBacklog() }
     }
@@ -128,7 +144,7 @@ final class Connection: Hashable {
     private func consume(_ bytes: Bytes) -> Int {
         var offset = 0
         do throws(ProtocolViolation) {
-            while phase != .closed, phase != .awaitingSession {
+            while isReading {
                 let rest = Bytes(rebasing: bytes[offset...])
                 guard let header = try FrameHeader.read(rest, version: version) else { break }
                 let size = header.headerLength + header.remainingLength
@@ -137,12 +153,18 @@ final class Connection: Hashable {
                 guard rest.count >= size else { break }
                 offset += size
                 try handle(header, body: Bytes(rebasing: rest[header.headerLength..<size]))
+                // It is read once more when it is known whether it may be.
+                if isAwaitingDecision { offset -= size }
             }
         } catch {
             fail(error)
         }
         return offset
     }
+
+    /// Whether packets are taken from what has been received.
+    @inline(__always)
+    var isReading: Bool { (phase == .connected || phase == .awaitingConnect) && !isAwaitingDecision }
 
     /// The largest packet that is accepted now: small before the client has introduced itself.
     private var limit: Int {
@@ -265,10 +287,10 @@ final class Connection: Hashable {
     }
 
     func resumeIfPossible() {
-        guard phase == .connected || phase == .awaitingConnect, !isPausedByPressure, !isPausedByBacklog else { return }
+        guard isReading, !isPausedByPressure, !isPausedByBacklog else { return }
         consumePending()
         // What was read may have stopped the reading again.
-        guard phase != .closed, phase != .awaitingSession, !isPausedByPressure else { return }
+        guard isReading, !isPausedByPressure else { return }
         if backlog > answerLimit { pauseForBacklog() } else { transport.resumeReading() }
     }
 
@@ -313,19 +335,24 @@ final class Connection: Hashable {
             } else {
                 shard.keepAlive.add(self, at: deadline)
             }
+        case .authenticating: checkAuthenticationDeadline()
         case .awaitingSession, .connected:
-            guard keepAliveLimit > 0 else { return }
+            guard nextDeadline != .max else { return }
             // Who is not read from cannot be heard.
-            if isPausedByPressure || phase == .awaitingSession { lastReceived = shard.now }
-            let deadline = lastReceived + keepAliveLimit
-            if shard.now >= deadline {
+            if isPausedByPressure || !isReading { lastReceived = shard.now }
+            if shard.now >= credentialsEndAt {
+                close(reason: ReasonCode.notAuthorized.eventName, code: .notAuthorized)
+            } else if shard.now >= nextDeadline {
                 close(reason: "keepalive_timeout", code: .keepAliveTimeout)
             } else {
-                shard.keepAlive.add(self, at: deadline)
+                shard.keepAlive.add(self, at: nextDeadline)
             }
         case .closed: finishClosing()
         }
     }
+
+    /// Monotonic milliseconds at which to look at the client next; `.max` for never.
+    var nextDeadline: Int64 { min(keepAliveLimit > 0 ? lastReceived + keepAliveLimit : .max, credentialsEndAt) }
 
     private func finishClosing() {
         closesAfterFlush = false

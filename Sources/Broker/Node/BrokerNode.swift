@@ -1,3 +1,4 @@
+package import Access
 import Glibc
 package import Logging
 import MQTTCodec
@@ -18,6 +19,8 @@ package final class BrokerNode: @unchecked Sendable {
     let retained: RetainedStore
     let identity: UInt64
     let systemTopics: SystemTopics
+    /// Nil: everybody may do everything.
+    package let access: AccessControl?
     package let alarms: AlarmTable
     /// Run by the first shard.
     let boundsReport = BoundsReport()
@@ -33,7 +36,8 @@ package final class BrokerNode: @unchecked Sendable {
     private let clientNumber = Atomic<UInt64>(0)
     let wakeTimer = WakeTimer()
 
-    package init(_ options: NodeOptions, logger: Logger) {
+    package init(_ options: NodeOptions, access: AccessControl? = nil, logger: Logger) {
+        self.access = access
         name = options.name
         version = options.version
         settings = options.mqtt
@@ -76,6 +80,7 @@ package final class BrokerNode: @unchecked Sendable {
             let shard = Shard(
                 index: index, node: self, router: router, settings: settings, rules: stage, logger: logger)
             stage.attach(to: shard)
+            stage.authorizes = access?.authorizes ?? false
             stage.install(ruleSnapshot.withLock { $0 })
             shards.append(shard)
         }
@@ -133,6 +138,7 @@ package final class BrokerNode: @unchecked Sendable {
     /// drain afterwards. Blocks for at most some seconds.
     package func stop() {
         alarms.close()
+        access?.stop()
         acceptor?.stop()
         nioListeners?.closeListeners()
         for shard in shards {

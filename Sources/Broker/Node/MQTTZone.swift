@@ -37,11 +37,16 @@ package struct MQTTZone: Sendable {
     package var keepAliveMultiplier = 1.5
     package var responseInformation = ""
     package var useUsernameAsClientID = false
+    package var certificateAsUsername = CertificateName.disabled
+    package var certificateAsClientID = CertificateName.disabled
     package var retainerEnabled = true
     /// Milliseconds for retained messages that bring no expiry; 0 keeps them.
     package var retainedExpiryInterval: Int64 = 0
     package var retainedPayloadLimit = 1024 * 1024
     package var retainedLimit = 0
+
+    /// What of a client's certificate becomes its user name or client identifier.
+    package enum CertificateName: String, Sendable { case disabled, cn, dn, san }
 
     package init() {}
 

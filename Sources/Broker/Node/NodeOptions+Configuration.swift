@@ -39,6 +39,11 @@ extension ListenerOptions {
             kind: Kind(rawValue: settings.kind.rawValue) ?? .tcp, name: settings.name, host: settings.bind.host,
             port: settings.bind.port)
         transport = settings.transport == .nio ? .nio : .epoll
+        switch settings.authentication {
+        case .on: authentication = .on
+        case .off: authentication = .off
+        case .quickDeny: authentication = .quickDeny
+        }
         maxConnections = settings.maximumConnections.finite ?? .max
         backlog = settings.tcp.backlog
         noDelay = settings.tcp.noDelay
@@ -97,6 +102,8 @@ extension MQTTZone {
         keepAliveMultiplier = mqtt.keepAliveMultiplier
         responseInformation = mqtt.responseInformation
         useUsernameAsClientID = mqtt.usesUsernameAsClientID
+        certificateAsUsername = CertificateName(rawValue: mqtt.certificateAsUsername.rawValue) ?? .disabled
+        certificateAsClientID = CertificateName(rawValue: mqtt.certificateAsClientID.rawValue) ?? .disabled
         retainerEnabled = configuration.retainer.isEnabled
         retainedExpiryInterval = configuration.retainer.messageExpiryInterval.milliseconds
         retainedPayloadLimit = configuration.retainer.maximumPayloadSize.bytes

@@ -25,11 +25,15 @@ package struct ListenerOptions: Sendable {
     package enum Kind: String, Sendable { case tcp, ssl, ws, wss }
     package enum Transport: String, Sendable { case epoll, nio }
 
+    /// Whether the authenticators are asked, and whether clients without credentials are refused before.
+    package enum Authentication: Sendable { case on, off, quickDeny }
+
     package var kind: Kind
     package var name: String
     package var host: String
     package var port: Int
     package var transport = Transport.epoll
+    package var authentication = Authentication.on
     package var maxConnections = Int.max
     package var backlog = 1024
     package var noDelay = true

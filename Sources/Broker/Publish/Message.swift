@@ -1,3 +1,4 @@
+import Access
 import Buffers
 import MQTTCodec
 import RuleEngine
@@ -10,13 +11,16 @@ final class Publisher: @unchecked Sendable {
     let username: String?
     let peerHost: String
     let peerName: String
+    /// What the client may is looked up by; nil without access control.
+    let access: ClientAccess?
     let clientIDValue: Value
     let usernameValue: Value
     let peerHostValue: Value
     let peerNameValue: Value
     private let texts: UnsafeMutableRawBufferPointer
 
-    init(clientID: String, username: String?, peerHost: String, peerName: String) {
+    init(clientID: String, username: String?, peerHost: String, peerName: String, access: ClientAccess? = nil) {
+        self.access = access
         self.clientID = clientID
         self.username = username
         self.peerHost = peerHost

@@ -1,3 +1,4 @@
+import Access
 import Buffers
 import DequeModule
 import MQTTCodec
@@ -14,6 +15,10 @@ final class Session: @unchecked Sendable {
     let createdAt: Int64
     /// Which user the session belongs to.
     var username: String?
+    /// Nobody else gets the session; nil where nobody asked who the client is.
+    var owner: String?
+    /// Who the client is and was last; nil without access control.
+    var access: ClientAccess?
     var publisher: Publisher
     /// Nil while the client is away.
     unowned(unsafe) var connection: Connection?

@@ -25,8 +25,11 @@ extension Shard {
             takeOver(session, for: connection, packet: packet)
         case .elsewhere(let session, let owner):
             let shard = index
+            let user = connection.access?.owner
             nonisolated(unsafe) let connection = connection  // touched on this shard only, where the mail comes back to
-            send(to: owner) { $0.handOver(session, to: shard, connection: connection, packet: packet) }
+            send(to: owner) {
+                $0.handOver(session, to: shard, connection: connection, user: user, packet: packet)
+            }
         }
     }
 
@@ -42,6 +45,10 @@ extension Shard {
         guard sessions[ObjectIdentifier(session)] != nil, !isLeaving(session) else {
             // On its way here or away: try again when the mail that moves it has been read.
             retry(connection, packet: packet)
+            return
+        }
+        guard session.belongs(to: connection.access?.owner) else {
+            connection.refuseSession(packet)
             return
         }
         endOldConnection(of: session, isDiscarded: packet.cleanStart)
@@ -75,12 +82,18 @@ extension Shard {
     ///
     /// The session's routes change first; then every other shard says that its mail by older routes has been posted
     /// (a fence); then the session goes. So each message reaches it exactly once and in order.
-    func handOver(_ session: Session, to target: Int, connection: Connection, packet: ConnectPacket) {
+    func handOver(
+        _ session: Session, to target: Int, connection: Connection, user: String?, packet: ConnectPacket
+    ) {
         nonisolated(unsafe) let connection = connection  // belongs to `target`; only passed back there
         guard sessions[ObjectIdentifier(session)] != nil, !session.isTerminated, !isLeaving(session) else {
             send(to: target) { shard in
                 if connection.phase == .awaitingSession { shard.claimSession(for: connection, packet: packet) }
             }
+            return
+        }
+        guard session.belongs(to: user) else {
+            send(to: target) { _ in connection.refuseSession(packet) }
             return
         }
         endOldConnection(of: session, isDiscarded: packet.cleanStart)
@@ -151,7 +164,7 @@ extension Shard {
         if let will = session.will {
             if will.delay == 0 || session.expiryInterval == 0 {
                 session.will = nil
-                publish(will)
+                publish(will, of: session)
             } else {
                 session.willAt = now + Int64(will.delay) * 1000
             }
@@ -195,7 +208,7 @@ extension Shard {
                 session.willAt = nil
                 if let will = session.will {
                     session.will = nil
-                    publish(will)
+                    publish(will, of: session)
                 }
             }
             if session.expiresAt <= now { terminate(session, reason: "expired") } else { scheduleAbsence(session) }
@@ -215,7 +228,7 @@ extension Shard {
         node.registry.remove(session)
         if let will = session.will {
             session.will = nil
-            publish(will)
+            publish(will, of: session)
         }
     }
 
@@ -247,7 +260,7 @@ extension Shard {
     }
 
     /// Publishes a will: received now, and its expiry counts from now. [MQTT-3.1.3.2.4]
-    private func publish(_ will: Will) {
+    func publishNow(_ will: Will) {
         withExtendedLifetime(will.message) {
             var view = will.message.view
             view.id = nextMessageID()

@@ -49,6 +49,18 @@ final class ShardCounters: Sendable {
     let sessionsResumed = Counter()
     let sessionsTakenOver = Counter()
     let sessionsTerminated = Counter()
+    let authenticated = Counter()
+    let authenticatedAnonymous = Counter()
+    let authenticationFailed = Counter()
+    let authorizationAllowed = Counter()
+    let authorizationDenied = Counter()
+    let authorizationCacheHits = Counter()
+    let authorizationCacheMisses = Counter()
+    let authorizationSuperuser = Counter()
+    let authorizationNoMatch = Counter()
+    let publishesDenied = Counter()
+    let subscribesDenied = Counter()
+    let willsDenied = Counter()
 
     @inline(__always)
     func countReceived(qos: UInt8) {
@@ -114,6 +126,22 @@ final class ShardCounters: Sendable {
             ("client.subscribe", subscribes.current), ("client.unsubscribe", unsubscribes.current),
             ("session.created", sessionsCreated.current), ("session.resumed", sessionsResumed.current),
             ("session.takenover", sessionsTakenOver.current), ("session.terminated", sessionsTerminated.current),
+        ] + accessMetrics
+    }
+
+    private var accessMetrics: [(name: String, value: Int)] {
+        [
+            ("authentication.success", authenticated.current),
+            ("authentication.success.anonymous", authenticatedAnonymous.current),
+            ("authentication.failure", authenticationFailed.current),
+            ("authorization.allow", authorizationAllowed.current), ("authorization.deny", authorizationDenied.current),
+            ("authorization.cache_hit", authorizationCacheHits.current),
+            ("authorization.cache_miss", authorizationCacheMisses.current),
+            ("authorization.superuser", authorizationSuperuser.current),
+            ("authorization.nomatch", authorizationNoMatch.current),
+            ("packets.publish.auth_error", publishesDenied.current),
+            ("packets.subscribe.auth_error", subscribesDenied.current),
+            ("messages.will.denied", willsDenied.current),
         ]
     }
 }

@@ -7,6 +7,8 @@ final class ListenerContext: Sendable {
 
     /// As `ctl listeners` shows it: `tcp:default`.
     let id: String
+    let authentication: ListenerOptions.Authentication
+    let usesTLS: Bool
     let maxConnections: Int
     let noDelay: Bool
     let highWaterMark: Int
@@ -20,6 +22,8 @@ final class ListenerContext: Sendable {
 
     init(_ options: ListenerOptions) {
         id = options.id
+        authentication = options.authentication
+        usesTLS = options.tls != nil
         maxConnections = options.maxConnections
         noDelay = options.noDelay
         highWaterMark = options.highWaterMark

@@ -12,6 +12,8 @@ class Transport {
     func resumeReading() {}
     /// Closes after what `write` has taken has left; the connection is not called again.
     func close() {}
+    /// The client's certificate as DER, when TLS has asked for one and verified it.
+    var peerCertificate: [UInt8]? { nil }
 }
 
 /// The two ends of a connection as text.

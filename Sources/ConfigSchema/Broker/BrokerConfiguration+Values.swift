@@ -5,6 +5,7 @@ extension BrokerConfiguration {
             values[BrokerFields.listeners][field].map { ListenerSettings(kind, $0.name, $0.value) }
         }
         listeners = named.isEmpty ? [.loopback] : named
+        access = AccessSettings(values)
         mqtt = MQTTSettings(values[BrokerFields.mqtt])
         let retained = values[BrokerFields.retainer]
         retainer = RetainerSettings(
@@ -47,7 +48,7 @@ extension ListenerSettings {
     /// What a node without listeners in its configuration has: reachable from its own machine only.
     fileprivate static let loopback = ListenerSettings(
         kind: .tcp, name: "default", bind: BindAddress(host: "127.0.0.1", port: 1883), isEnabled: true,
-        maximumConnections: .infinity, transport: .epoll, tcp: .defaults, tls: nil, webSocket: nil)
+        authentication: .on, maximumConnections: .infinity, transport: .epoll, tcp: .defaults, tls: nil, webSocket: nil)
 
     fileprivate init(_ kind: Kind, _ name: String, _ values: ConfigValues) {
         typealias Fields = BrokerFields.Listeners
@@ -55,6 +56,7 @@ extension ListenerSettings {
         self.name = name
         bind = values[Fields.bind]
         isEnabled = values[Fields.enable]
+        authentication = values[Fields.authentication]
         maximumConnections = values[Fields.maximumConnections]
         transport = kind == .tcp ? values[Fields.transport] : .nio
         tcp = TCPSettings(values[Fields.tcpOptions])
@@ -144,5 +146,7 @@ extension MQTTSettings {
         keepAliveMultiplier = values[Fields.keepAliveMultiplier]
         responseInformation = values[Fields.responseInformation]
         usesUsernameAsClientID = values[Fields.usernameAsClientID]
+        certificateAsUsername = values[Fields.certificateAsUsername]
+        certificateAsClientID = values[Fields.certificateAsClientID]
     }
 }

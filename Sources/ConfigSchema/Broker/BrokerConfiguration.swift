@@ -2,6 +2,7 @@
 package struct BrokerConfiguration: Sendable {
     package var node: NodeSettings
     package var listeners: [ListenerSettings]
+    package var access: AccessSettings
     package var mqtt: MQTTSettings
     package var retainer: RetainerSettings
     package var sysTopics: SysTopicSettings
@@ -40,10 +41,19 @@ package struct ListenerSettings: Sendable {
 
     package enum Transport: String, Sendable, CaseIterable { case epoll, nio }
 
+    /// Whether the authenticators are asked about a listener's clients. [EMQX enable_authn]
+    package enum ListenerAuthentication: String, Sendable, CaseIterable {
+        case on = "true"
+        case off = "false"
+        /// Clients without credentials are refused before anybody is asked.
+        case quickDeny = "quick_deny_anonymous"
+    }
+
     package var kind: Kind
     package var name: String
     package var bind: BindAddress
     package var isEnabled: Bool
+    package var authentication: ListenerAuthentication
     package var maximumConnections: Limit<Int>
     package var transport: Transport
     package var tcp: TCPSettings
@@ -113,6 +123,9 @@ package struct MQTTSettings: Sendable {
         case hashClientID = "hash_clientid"
     }
 
+    /// What of a client's certificate becomes its name. [EMQX peer_cert_as_username]
+    package enum CertificateName: String, Sendable, CaseIterable { case disabled, cn, dn, san }
+
     /// From the connection to its CONNECT.
     package var idleTimeout: Limit<Duration>
     package var maximumPacketSize: ByteSize
@@ -143,6 +156,8 @@ package struct MQTTSettings: Sendable {
     package var keepAliveMultiplier: Double
     package var responseInformation: String
     package var usesUsernameAsClientID: Bool
+    package var certificateAsUsername: CertificateName
+    package var certificateAsClientID: CertificateName
 }
 
 package struct RetainerSettings: Sendable {

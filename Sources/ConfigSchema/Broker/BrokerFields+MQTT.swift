@@ -73,6 +73,12 @@ extension BrokerFields {
             doc: "Read for EMQX's files.")
         static let usernameAsClientID = Field(
             "use_username_as_clientid", .bool, default: false, doc: "Whether the user name replaces the client id.")
+        static let certificateAsUsername = Field(
+            "peer_cert_as_username", FieldType<MQTTSettings.CertificateName>.choice, default: .disabled,
+            doc: "What of the client's certificate replaces the user name; a client without it is refused.")
+        static let certificateAsClientID = Field(
+            "peer_cert_as_clientid", FieldType<MQTTSettings.CertificateName>.choice, default: .disabled,
+            doc: "What of the client's certificate replaces the client id; a client without it is refused.")
 
         static let all = FieldSet(
             "mqtt",
@@ -81,15 +87,13 @@ extension BrokerFields {
                 strategy,
                 ignoreLoop, sessionExpiry, messageExpiry, inflight, awaitingRel, queueLength, queueBytes, queueQoS0,
                 subscriptions, upgradeQoS, serverKeepAlive, keepAliveMultiplier, responseInformation, strictMode,
-                usernameAsClientID,
+                usernameAsClientID, certificateAsUsername, certificateAsClientID,
                 awaitRelTimeout, retryInterval,
                 UnsupportedField("exclusive_subscription", accepts: "false"),
                 UnsupportedField("mqueue_priorities", accepts: "disabled"),
                 UnsupportedField("mqueue_default_priority", accepts: "lowest"),
                 UnsupportedField("keepalive_check_interval", accepts: "30s"), UnsupportedField("client_attrs_init"),
                 UnsupportedField("clientid_override", accepts: "disabled"),
-                UnsupportedField("peer_cert_as_username", accepts: "disabled"),
-                UnsupportedField("peer_cert_as_clientid", accepts: "disabled"),
                 UnsupportedField("shared_dispatch_ack_enabled", accepts: "false"),
             ])
     }

@@ -16,13 +16,14 @@ package enum BrokerFields {
     /// The whole configuration.
     package static let all = FieldSet(
         "the configuration",
-        [node, listeners, mqtt, retainer, sysTopics, alarm, rules, ruleEngine, log, shutdown] + otherRoots)
+        [node, listeners, mqtt, retainer, sysTopics, alarm, rules, ruleEngine, log, shutdown] + access
+            + otherRoots)
 
     /// EMQX's other roots: named here so that the answer is "not supported yet" rather than "unknown".
     private static let otherRoots: [any ConfigField] = [
-        "cluster", "rpc", "dashboard", "api_key", "authentication", "authorization", "prometheus", "opentelemetry",
+        "cluster", "rpc", "dashboard", "api_key", "prometheus", "opentelemetry",
         "exhook",
-        "delayed", "rewrite", "auto_subscribe", "durable_sessions", "slow_subs", "flapping_detect", "force_shutdown",
+        "delayed", "rewrite", "auto_subscribe", "durable_sessions", "slow_subs", "force_shutdown",
         "force_gc", "conn_congestion", "overload_protection", "sysmon", "broker", "zones", "connectors",
         "actions",
     ].map { UnsupportedField($0) }

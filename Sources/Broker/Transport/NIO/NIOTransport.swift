@@ -1,5 +1,6 @@
 import Buffers
 import NIOCore
+import NIOSSL
 import NIOWebSocket
 
 /// A connection's channel. Frames what it writes when the channel speaks WebSocket.
@@ -27,6 +28,14 @@ final class NIOTransport: Transport {
             context.writeAndFlush(NIOAny(buffer), promise: nil)
         }
         return true
+    }
+
+    override var peerCertificate: [UInt8]? {
+        // Neither throws but for a pipeline without TLS, which has no certificates.
+        guard let handler = try? context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self) else {
+            return nil
+        }
+        return try? handler.peerCertificate?.toDERBytes()
     }
 
     override func pauseReading() { setAutoRead(false) }
