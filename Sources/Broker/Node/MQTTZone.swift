@@ -42,6 +42,7 @@ package struct MQTTZone: Sendable {
     package var retainedExpiryInterval: Int64 = 0
     package var retainedPayloadLimit = 1024 * 1024
     package var retainedLimit = 0
+    package var topics = TopicOptions()
 
     package init() {}
 
