@@ -77,7 +77,7 @@ extension Connection {
         var found: [(index: Int, filter: String, qos: UInt8, decision: AccessDecision)] = []
         for (index, entry) in packet.subscriptions.enumerated() where refusal(of: entry, session: session) == nil {
             // `$share/group/secret/#` is authorised as what it would read.
-            let filter = SharedFilter(entry.filter)?.filter ?? entry.filter
+            let filter = plainFilter(entry.filter)
             withBytes(filter) { bytes in
                 let request = AccessRequest(.subscribe, topic: bytes, qos: entry.options.qos.rawValue)
                 switch finding(request, hash: topicHash(bytes)) {

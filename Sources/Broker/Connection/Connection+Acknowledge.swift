@@ -179,6 +179,7 @@ extension Connection {
         guard let session, session.connection === self else { return }
         shard.counters.disconnected.add(1)
         shard.rules.clientDisconnected(self, session: session, reason: reason)
+        tellDisconnected(session, reason: reason)
         self.session = nil
         shard.clientLeft(session)
         shard.detectFlapping(session.clientID)

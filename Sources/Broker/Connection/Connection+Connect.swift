@@ -105,7 +105,9 @@ extension Connection {
         shard.rules.clientConnected(self, packet: packet, session: session)
         shard.rules.clientConnack(
             self, packet: packet, expiryInterval: session.expiryInterval, reason: .success)
+        tellConnected(packet, session: session)
         resume(session)
+        if !shard.settings.topics.autoSubscriptions.isEmpty { subscribeAutomatically(session) }
         // What the client sent behind its CONNECT is read in a turn of its own.
         shard.resumeReading(self)
     }

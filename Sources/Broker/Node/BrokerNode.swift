@@ -17,6 +17,8 @@ package final class BrokerNode: @unchecked Sendable {
     let router: Router
     let registry = ClientRegistry()
     let retained: RetainedStore
+    let delayed: DelayedStore
+    let peaks = StatisticPeaks()
     let identity: UInt64
     let systemTopics: SystemTopics
     /// Nil: everybody may do everything.
@@ -44,6 +46,8 @@ package final class BrokerNode: @unchecked Sendable {
         self.logger = logger
         router = Router(strategy: options.mqtt.sharedStrategy)
         retained = RetainedStore(limit: options.mqtt.retainedLimit)
+        let topics = options.mqtt.topics
+        delayed = DelayedStore(limit: topics.delayedLimit, byteLimit: topics.delayedByteLimit)
         alarms = AlarmTable(options.alarm, logger: logger)
         identity = withBytes(options.name) { topicHash($0) } & 0xFFFF
         var time = timespec()
@@ -81,6 +85,7 @@ package final class BrokerNode: @unchecked Sendable {
                 index: index, node: self, router: router, settings: settings, rules: stage, logger: logger)
             stage.attach(to: shard)
             stage.authorizes = access?.authorizes ?? false
+            if !settings.topics.rewrites.isEmpty { shard.rewriter = try TopicRewriter(settings.topics.rewrites) }
             stage.install(ruleSnapshot.withLock { $0 })
             shards.append(shard)
         }
@@ -242,17 +247,7 @@ package final class BrokerNode: @unchecked Sendable {
         return sums.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// Gauges by EMQX's names, sorted.
-    package var statistics: [(name: String, value: Int)] {
-        let counts = router.counts
-        let connections = listenerContexts.reduce(0) { $0 + $1.context.current }
-        return [
-            ("connections.count", connections), ("live_connections.count", connections),
-            ("retained.count", retained.count), ("sessions.count", registry.count),
-            ("subscriptions.count", counts.subscriptions), ("subscriptions.shared.count", counts.shared),
-            ("topics.count", counts.topics),
-        ]
-    }
+    var connectionCount: Int { listenerContexts.reduce(0) { $0 + $1.context.current } }
 
     package var uptimeMilliseconds: Int64 {
         var time = timespec()

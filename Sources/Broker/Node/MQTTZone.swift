@@ -44,6 +44,7 @@ package struct MQTTZone: Sendable {
     package var retainedExpiryInterval: Int64 = 0
     package var retainedPayloadLimit = 1024 * 1024
     package var retainedLimit = 0
+    package var topics = TopicOptions()
 
     /// What of a client's certificate becomes its user name or client identifier.
     package enum CertificateName: String, Sendable { case disabled, cn, dn, san }

@@ -108,6 +108,7 @@ extension MQTTZone {
         retainedExpiryInterval = configuration.retainer.messageExpiryInterval.milliseconds
         retainedPayloadLimit = configuration.retainer.maximumPayloadSize.bytes
         retainedLimit = configuration.retainer.maximumMessages.finite ?? 0
+        topics = TopicOptions(configuration)
     }
 }
 

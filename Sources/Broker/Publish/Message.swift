@@ -85,7 +85,7 @@ struct MessageView {
 }
 
 /// A message's 128-bit identity: time, node and a counter. Upper-case hex for people and rules.
-struct MessageID: BitwiseCopyable, Equatable {
+struct MessageID: BitwiseCopyable, Hashable {
     var high: UInt64
     var low: UInt64
 }

@@ -47,14 +47,23 @@ extension Shard {
     }
 
     /// Publishes a message of the broker itself: a will, a `$SYS` value, an errand.
+    ///
+    /// - Parameter isRewritable: whether `rewrite` has a say.
     @discardableResult
-    func publish(_ message: Message) -> Bool {
-        let hadSubscribers = publishOne(message).hadSubscribers
+    func publish(_ message: Message, isRewritable: Bool = true) -> Bool {
+        let hadSubscribers = publishOne(message, isRewritable: isRewritable).hadSubscribers
         if !republished.isEmpty { publishRepublished() }
         return hadSubscribers
     }
 
-    private func publishOne(_ message: Message) -> (hadSubscribers: Bool, isCongested: Bool) {
+    private func publishOne(
+        _ message: Message, isRewritable: Bool = true
+    ) -> (hadSubscribers: Bool, isCongested: Bool) {
+        var message = message
+        if rewritesPublishes || message.view.topic.first == UInt8(ascii: "$") {
+            guard let prepared = prepared(message, isRewritable: isRewritable) else { return (true, false) }
+            message = prepared
+        }
         let view = message.view
         let hash = topicHash(view.topic)
         let route = cachedRoute(view.topic, hash: hash) ?? Unmanaged.passUnretained(readRoute(view.topic, hash: hash))
@@ -269,7 +278,9 @@ extension Shard {
         for departure in leaving.values where epoch < departure.epoch {
             var draft = RouteDraft()
             for subscription in departure.session.subscriptions.values where subscription.shared == nil {
-                let matches = withBytes(subscription.filter) { TopicSyntax.matches(filter: $0, topic: message.topic) }
+                let matches = withBytes(subscription.topicFilter) {
+                    TopicSyntax.matches(filter: $0, topic: message.topic)
+                }
                 if matches { draft.add(subscription, movedAt: 0) }
             }
             for target in draft.targets {

@@ -73,7 +73,7 @@ private struct RepublishFailures {
 final class RuleStage {
     let context: EvaluationContext
     private let logger: Logger
-    private let ignoresSystemTopics: Bool
+    let ignoresSystemTopics: Bool
     private let templates: TemplateContext
     private let rows = RowList()
     private let event = MessageEvent()

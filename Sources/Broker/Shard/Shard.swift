@@ -56,6 +56,11 @@ final class Shard: @unchecked Sendable {
     let rules: RuleStage
     var sticky: [ObjectIdentifier: Subscription] = [:]
     var random = RandomSource.system
+    /// Nil without rules of `rewrite`. Set before the thread starts.
+    var rewriter: TopicRewriter? {
+        didSet { rewritesPublishes = rewriter?.rewritesPublishes ?? false }
+    }
+    private(set) var rewritesPublishes = false
     private var idCounter: UInt64
     private var nextSessionNumber: UInt64 = 0
     private(set) var isDraining = false
@@ -126,6 +131,8 @@ final class Shard: @unchecked Sendable {
         rules.reportFailures(now: now)
         if index == 0 {
             sweepRetained()
+            publishDelayed()
+            node.peaks.note(node.gauges)
             node.boundsReport.tick(self)
             node.systemTopics.tick(self)
         }

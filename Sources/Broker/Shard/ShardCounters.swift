@@ -36,6 +36,9 @@ final class ShardCounters: Sendable {
     let retainedFull = Counter()
     let retainedTooDeep = Counter()
     let retainedExpired = Counter()
+    let delayed = Counter()
+    let delayedFull = Counter()
+    let topicsRefused = Counter()
     let subscriptionsOverQuota = Counter()
     let droppedAwaitingRelease = Counter()
     let sendTimeouts = Counter()
@@ -115,6 +118,8 @@ final class ShardCounters: Sendable {
             ("messages.retained.refused.too_large", retainedTooLarge.current),
             ("messages.retained.refused.full", retainedFull.current),
             ("messages.retained.expired", retainedExpired.current),
+            ("messages.delayed", delayed.current), ("messages.delayed.refused", delayedFull.current),
+            ("messages.dropped.topic_refused", topicsRefused.current),
             ("client.subscribe.quota_exceeded", subscriptionsOverQuota.current),
             ("delivery.dropped", dropped), ("delivery.dropped.no_local", droppedNoLocal.current),
             ("delivery.dropped.queue_full", droppedQueueFull.current),

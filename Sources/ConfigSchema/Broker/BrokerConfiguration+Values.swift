@@ -16,7 +16,16 @@ extension BrokerConfiguration {
         let sys = values[BrokerFields.sysTopics]
         sysTopics = SysTopicSettings(
             messageInterval: sys[BrokerFields.SysTopics.message],
-            heartbeatInterval: sys[BrokerFields.SysTopics.heartbeat])
+            heartbeatInterval: sys[BrokerFields.SysTopics.heartbeat],
+            tellsConnected: sys[BrokerFields.SysTopics.events][BrokerFields.SysEvents.connected],
+            tellsDisconnected: sys[BrokerFields.SysTopics.events][BrokerFields.SysEvents.disconnected],
+            tellsSubscribed: sys[BrokerFields.SysTopics.events][BrokerFields.SysEvents.subscribed],
+            tellsUnsubscribed: sys[BrokerFields.SysTopics.events][BrokerFields.SysEvents.unsubscribed])
+        delayed = DelayedSettings(values[BrokerFields.delayed])
+        rewrites = values[BrokerFields.rewrite].map { RewriteSettings($0) }
+        autoSubscriptions = values[BrokerFields.autoSubscribe][BrokerFields.AutoSubscribe.topics].map {
+            AutoSubscribeSettings($0)
+        }
         let alarms = values[BrokerFields.alarm]
         alarm = AlarmSettings(
             actions: alarms[BrokerFields.Alarm.actions], historyLimit: alarms[BrokerFields.Alarm.sizeLimit],
@@ -129,6 +138,7 @@ extension MQTTSettings {
         retainAvailable = values[Fields.retain]
         wildcardSubscription = values[Fields.wildcard]
         sharedSubscription = values[Fields.shared]
+        exclusiveSubscription = values[Fields.exclusive]
         sharedStrategy = values[Fields.strategy]
         ignoresLoopDelivery = values[Fields.ignoreLoop]
         sessionExpiryInterval = values[Fields.sessionExpiry]

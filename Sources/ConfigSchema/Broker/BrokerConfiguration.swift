@@ -5,6 +5,9 @@ package struct BrokerConfiguration: Sendable {
     package var access: AccessSettings
     package var mqtt: MQTTSettings
     package var retainer: RetainerSettings
+    package var delayed: DelayedSettings
+    package var rewrites: [RewriteSettings]
+    package var autoSubscriptions: [AutoSubscribeSettings]
     package var sysTopics: SysTopicSettings
     package var alarm: AlarmSettings
     package var rules: RuleFileSettings
@@ -136,6 +139,7 @@ package struct MQTTSettings: Sendable {
     package var retainAvailable: Bool
     package var wildcardSubscription: Bool
     package var sharedSubscription: Bool
+    package var exclusiveSubscription: Bool
     package var sharedStrategy: SharedStrategy
     package var ignoresLoopDelivery: Bool
     /// For 3.1.1 clients with clean_session=0, and the bound for MQTT 5 ones.
@@ -171,6 +175,10 @@ package struct RetainerSettings: Sendable {
 package struct SysTopicSettings: Sendable {
     package var messageInterval: Limit<Duration>
     package var heartbeatInterval: Limit<Duration>
+    package var tellsConnected: Bool
+    package var tellsDisconnected: Bool
+    package var tellsSubscribed: Bool
+    package var tellsUnsubscribed: Bool
 }
 
 package struct AlarmSettings: Sendable {

@@ -18,6 +18,8 @@ extension BrokerFields {
         static let wildcard = Field(
             "wildcard_subscription", .bool, default: true, doc: "Whether filters may have wildcards.")
         static let shared = Field("shared_subscription", .bool, default: true, doc: "Whether `$share` is there.")
+        static let exclusive = Field(
+            "exclusive_subscription", .bool, default: false, doc: "Whether `$exclusive` is there.")
         static let strategy = Field(
             "shared_subscription_strategy", FieldType<MQTTSettings.SharedStrategy>.choice, default: .roundRobin,
             doc: "Who of a group gets a message.")
@@ -89,7 +91,7 @@ extension BrokerFields {
                 subscriptions, upgradeQoS, serverKeepAlive, keepAliveMultiplier, responseInformation, strictMode,
                 usernameAsClientID, certificateAsUsername, certificateAsClientID,
                 awaitRelTimeout, retryInterval,
-                UnsupportedField("exclusive_subscription", accepts: "false"),
+                exclusive,
                 UnsupportedField("mqueue_priorities", accepts: "disabled"),
                 UnsupportedField("mqueue_default_priority", accepts: "lowest"),
                 UnsupportedField("keepalive_check_interval", accepts: "30s"), UnsupportedField("client_attrs_init"),

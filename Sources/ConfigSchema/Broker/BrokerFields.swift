@@ -16,14 +16,16 @@ package enum BrokerFields {
     /// The whole configuration.
     package static let all = FieldSet(
         "the configuration",
-        [node, listeners, mqtt, retainer, sysTopics, alarm, rules, ruleEngine, log, shutdown] + access
-            + otherRoots)
+        [
+            node, listeners, mqtt, retainer, delayed, rewrite, autoSubscribe, sysTopics, alarm, rules, ruleEngine, log,
+            shutdown,
+        ] + access + otherRoots)
 
     /// EMQX's other roots: named here so that the answer is "not supported yet" rather than "unknown".
     private static let otherRoots: [any ConfigField] = [
         "cluster", "rpc", "dashboard", "api_key", "prometheus", "opentelemetry",
         "exhook",
-        "delayed", "rewrite", "auto_subscribe", "durable_sessions", "slow_subs", "force_shutdown",
+        "durable_sessions", "slow_subs", "force_shutdown",
         "force_gc", "conn_congestion", "overload_protection", "sysmon", "broker", "zones", "connectors",
         "actions",
     ].map { UnsupportedField($0) }
@@ -92,7 +94,10 @@ package enum BrokerFields {
         static let heartbeat = Field(
             "sys_heartbeat_interval", .durationOr("disabled"), default: .at(.seconds(30)),
             doc: "Between two uptime and datetime messages.")
-        static let all = FieldSet("sys_topics", [message, heartbeat, UnsupportedField("sys_event_messages")])
+        static let events = Field(
+            group: "sys_event_messages", SysEvents.all, doc: "Which events are told on `$SYS/brokers/<node>/clients/…`."
+        )
+        static let all = FieldSet("sys_topics", [message, heartbeat, events])
     }
 
     enum Alarm {

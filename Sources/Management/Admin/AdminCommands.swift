@@ -84,7 +84,7 @@ package struct AdminCommands: Sendable {
                 c, _ throws(AdminError) in
                 c.alarmList(c.node.alarms.history)
             },
-        ] + accessCommands
+        ] + accessCommands + topicCommands
 
     static func one(_ arguments: [String], _ usage: String) throws(AdminError) -> String {
         guard arguments.count == 1 else { throw .usage("usage: sluice ctl \(usage)") }
