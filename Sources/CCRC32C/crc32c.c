@@ -54,11 +54,23 @@ uint32_t sluice_crc32c(uint32_t crc, const void *bytes, size_t count) {
     return sluice_crc32c_table(crc, bytes, count);
 }
 
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) static uint32_t words_by_instruction(uint32_t crc, uint64_t a, uint64_t b, uint64_t c) {
+    uint64_t state = (uint32_t)~crc;
+    state = __builtin_ia32_crc32di(state, a);
+    state = __builtin_ia32_crc32di(state, b);
+    return ~(uint32_t)__builtin_ia32_crc32di(state, c);
+}
+#endif
+
 uint32_t sluice_crc32c_words(uint32_t crc, uint64_t first, uint64_t second, uint64_t third) {
+#if defined(__x86_64__)
+    if (accelerated) return words_by_instruction(crc, first, second, third);
+#endif
     unsigned char bytes[24];
     uint64_t words[3] = {first, second, third};
     for (int n = 0; n < 24; n++) bytes[n] = (unsigned char)(words[n / 8] >> (n % 8 * 8));
-    return sluice_crc32c(crc, bytes, sizeof bytes);
+    return sluice_crc32c_table(crc, bytes, sizeof bytes);
 }
 
 int sluice_crc32c_is_accelerated(void) { return accelerated; }

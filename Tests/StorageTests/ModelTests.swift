@@ -66,7 +66,8 @@ struct StoreDriver {
             model.queues[nextID] = .init(name: "n\(nextID)", metadata: "m\(nextID)")
             nextID += 1
         } else if dice < 45 {
-            let targets = Set((0..<Int.random(in: 1...4, using: &random)).compactMap { _ in known.randomElement(using: &random) })
+            let targets = Set(
+                (0..<Int.random(in: 1...4, using: &random)).compactMap { _ in known.randomElement(using: &random) })
             let body = text()
             try batch.beginMessage { $0.append(body) }
             for id in targets.sorted() {

@@ -164,7 +164,8 @@ final class FaultyFiles: FileOperations, @unchecked Sendable {
             let room = state.withLock { $0.room }
             guard let room else { return system.write(descriptor, vectors, count: count, at: offset) }
             guard room > 0 else { return -Int(ENOSPC) }
-            let done = wanted <= room
+            let done =
+                wanted <= room
                 ? system.write(descriptor, vectors, count: count, at: offset)
                 : writePart(descriptor, vectors, room, offset)
             state.withLock { if let left = $0.room { $0.room = left - max(0, done) } }
@@ -243,13 +244,21 @@ extension DurableStore {
     func messages(of queue: StoredQueue) throws -> [Found] {
         try log.waitForWriter()
         var found: [Found] = []
-        let outcome = StoreReader(self).read(queue, limit: .max) {
-            found.append(
-                Found(position: $0.position, note: $0.note, body: String(decoding: $0.body, as: UTF8.self)))
-            return true
+        let reader = StoreReader(self)
+        var next: UInt64 = 0
+        while true {
+            let outcome = reader.read(queue, from: next, limit: .max) {
+                found.append(
+                    Found(position: $0.position, note: $0.note, body: String(decoding: $0.body, as: UTF8.self)))
+                return true
+            }
+            guard case .pending(let position) = outcome else {
+                #expect(outcome == .end)
+                return found
+            }
+            next = position
+            try log.waitForWriter()
         }
-        #expect(outcome == .end)
-        return found
     }
 
     func table(_ table: UInt32 = 1) throws -> [String: String] {

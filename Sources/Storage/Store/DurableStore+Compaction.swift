@@ -13,6 +13,11 @@ extension DurableStore {
     func compact(_ segment: Segment, isOldest: Bool) -> Bool {
         let isEmpty = lock.withLock { segment.live == 0 }
         do throws(StorageError) {
+            // Full segments may still wait to be written.
+            while segment.written.load(ordering: .acquiring) < segment.sealedSize {
+                guard !isStopping, !log.admission.contains(.failed) else { return false }
+                pause(5)
+            }
             if !(isOldest && isEmpty) {
                 let mover = SegmentMover(store: self, segment: segment, isOldest: isOldest)
                 guard try mover.run() else { return !isStopping }
@@ -26,6 +31,14 @@ extension DurableStore {
     }
 
     private func delete(_ segment: Segment) -> Bool {
+        // The snapshot is completed by what stands in the log behind it: it goes before any of that does.
+        if lock.withLock({ snapshotSegment > 0 && segment.number >= snapshotSegment }) {
+            let code = files.remove(options.log.directory + "/" + Snapshot.fileName)
+            guard code >= 0 || code == -Int(ENOENT), files.syncDirectory(options.log.directory) >= 0 else {
+                return false
+            }
+            lock.withLock { snapshotSegment = 0 }
+        }
         let code = files.remove(segment.path)
         guard code >= 0 || code == -Int(ENOENT) else {
             report(Finding(.damaged, file: segment.path, offset: 0))

@@ -25,10 +25,13 @@ extension DurableStore {
                     lock.wait(milliseconds: 1000)
                     continue
                 }
-                if options.snapshotEveryBytes > 0, sealedSinceSnapshot >= options.snapshotEveryBytes { return .snapshot }
+                if options.snapshotEveryBytes > 0, sealedSinceSnapshot >= options.snapshotEveryBytes {
+                    return .snapshot
+                }
                 if index.isCompactionDue {
                     if let (segment, isOldest) = index.nextVictim(
-                        segmentBytes: options.log.segmentBytes, isDiskFull: log.admission.contains(.diskFull))
+                        segmentBytes: options.log.segmentBytes, isDiskFull: log.admission.contains(.diskFull),
+                        below: victimBound)
                     {
                         return .compact(segment, isOldest: isOldest)
                     }
@@ -38,6 +41,14 @@ extension DurableStore {
             }
             return nil
         }
+    }
+
+    /// Segments that the snapshot needs are left alone until the next one, when the log is so large that a start would miss
+    /// it. Under the lock.
+    private var victimBound: UInt32 {
+        guard snapshotSegment > 0, options.snapshotEveryBytes > 0 else { return .max }
+        let size = index.segments.reduce(0) { $0 + ($1?.sealedSize ?? 0) }
+        return size > 2 * options.snapshotEveryBytes ? snapshotSegment : .max
     }
 
     /// Waits, or until the store is to be closed.
@@ -71,20 +82,26 @@ extension DurableStore {
         do throws(StorageError) {
             var writer = try SnapshotWriter(directory: options.log.directory, files: files)
             defer { writer.close() }
-            try write(&writer)
+            let segment = try write(&writer)
             try syncAll()
             try writer.finish(directory: options.log.directory)
+            lock.withLock {
+                snapshotSegment = segment
+                index.isCompactionDue = true
+            }
         } catch {
             // The log has everything; a start takes longer, that is all. A disk without room says so by itself.
             _ = files.remove(options.log.directory + "/" + Snapshot.temporaryName)
         }
     }
 
-    private func write(_ writer: inout SnapshotWriter) throws(StorageError) {
-        let queues = lock.withLock { () -> [StoredQueue] in
-            writer.header(log.end, highestQueueID: index.highestQueueID)
+    /// - Returns: the segment at which reading begins.
+    private func write(_ writer: inout SnapshotWriter) throws(StorageError) -> UInt32 {
+        let (queues, start) = lock.withLock { () -> ([StoredQueue], UInt32) in
+            let end = log.end
+            writer.header(end, highestQueueID: index.highestQueueID)
             for case let segment? in index.segments { writer.segment(segment) }
-            return Array(index.queues.values)
+            return (Array(index.queues.values), end.location.segment)
         }
         var rest = queues[...]
         while !rest.isEmpty {
@@ -102,6 +119,7 @@ extension DurableStore {
                 if writer.isFull { try writer.write() }
             }
         }
+        return start
     }
 }
 
@@ -110,7 +128,9 @@ extension StoreIndex {
     ///
     /// Only the oldest segment can go without a trace: what stands in it about removals concerns itself alone. Of any
     /// other, the removals are condensed into newer records as long as older segments have what they remove.
-    func nextVictim(segmentBytes: Int, isDiskFull: Bool) -> (segment: Segment, isOldest: Bool)? {
+    ///
+    /// - Parameter bound: segments of this number and above are not looked at.
+    func nextVictim(segmentBytes: Int, isDiskFull: Bool, below bound: UInt32) -> (segment: Segment, isOldest: Bool)? {
         let share = isDiskFull ? 8 : 4
         var oldest: Segment?
         var total = 0
@@ -118,7 +138,7 @@ extension StoreIndex {
         var best: Segment?
         for case let segment? in segments {
             if oldest == nil { oldest = segment }
-            guard segment.sealedSize > 0 else { continue }
+            guard segment.sealedSize > 0, segment.number < bound else { continue }
             total += segment.sealedSize
             needed += segment.live
             if segment === oldest {

@@ -4,7 +4,6 @@ import Glibc
 extension DurableStore {
     /// The bytes last given with ``StoreBatch/setMetadata(_:of:)``. Blocks for the disk.
     package func metadata(of queue: StoredQueue) throws(StorageError) -> [UInt8] {
-        try flush()
         let (location, size, segment) = lock.withLock {
             (queue.record, queue.recordSize, index.segment(queue.record.segment))
         }
@@ -17,7 +16,6 @@ extension DurableStore {
 
     /// A key's value; nil when it has none. Blocks for the disk.
     package func value(of key: Bytes, in table: UInt32) throws(StorageError) -> [UInt8]? {
-        try flush()
         let name = TableKey(table: table, bytes: Array(key))
         let found = lock.withLock { () -> (TableEntry, Segment)? in
             guard let entry = index.tables[StoreIndex.partition(name)][name],
@@ -31,7 +29,8 @@ extension DurableStore {
 
     private func value(_ key: TableKey, _ entry: TableEntry, _ segment: Segment) throws(StorageError) -> [UInt8] {
         try withRecord(entry.location, Int(entry.size), segment, type: StoreRecord.put) { payload in
-            guard let record = StoreRecord.Entry(payload), record.table == key.table, record.key.elementsEqual(key.bytes)
+            guard let record = StoreRecord.Entry(payload), record.table == key.table,
+                record.key.elementsEqual(key.bytes)
             else { return nil }
             return Array(record.value)
         }
@@ -40,7 +39,6 @@ extension DurableStore {
     /// Calls `body` with each key and value of a table, in no order. Blocks for the disk; what is put or deleted meanwhile
     /// may be seen or not. Entries that are damaged are passed over and reported (as events).
     package func forEach(inTable table: UInt32, _ body: ([UInt8], [UInt8]) -> Void) throws(StorageError) {
-        try flush()
         for partition in 0..<StoreIndex.partitions {
             let found = lock.withLock { () -> [(TableKey, TableEntry, Segment)] in
                 index.tables[partition].compactMap { key, entry in
@@ -58,12 +56,11 @@ extension DurableStore {
         }
     }
 
-    /// Waits until what was committed can be read.
-    private func flush() throws(StorageError) { try log.waitForWriter() }
-
     private func withRecord<R>(
         _ location: LogLocation, _ size: Int, _ segment: Segment, type: UInt8, _ body: (Bytes) -> R?
     ) throws(StorageError) -> R {
+        // Committed, or moved by compaction, and not written yet.
+        if segment.written.load(ordering: .acquiring) < location.offset + size { try log.waitForWriter() }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 8)
         defer { buffer.deallocate() }
         let count = segment.read(into: buffer, at: location.offset)

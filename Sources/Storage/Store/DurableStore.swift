@@ -35,6 +35,8 @@ package final class DurableStore: @unchecked Sendable {
 
     // Under the lock.
     var sealedSinceSnapshot = 0
+    /// The segment at which reading begins behind the snapshot that is there; 0 without one.
+    var snapshotSegment: UInt32 = 0
     private var maintenance: BackgroundThread?
 
     private init(options: StoreOptions, files: any FileOperations, log: SegmentLog, index: StoreIndex) {
@@ -77,6 +79,7 @@ package final class DurableStore: @unchecked Sendable {
             throw .damaged(loss)
         }
         let store = DurableStore(options: options, files: files, log: opened.log, index: index)
+        store.snapshotSegment = start?.location.segment ?? 0
         store.maintenance = try BackgroundThread(name: "store-upkeep") { store.maintain() }
         return (store, report)
     }

@@ -14,7 +14,8 @@ package enum ReadOutcome: Sendable, Equatable {
     case end
     /// The limit was reached, or the caller ended it: go on from here.
     case more(from: UInt64)
-    /// The message at this position has been committed but not written yet; it can be read when the log has moved on.
+    /// The message at this position has been committed (or moved by compaction) but not written yet; it can be read when
+    /// the log has moved on, which takes a moment.
     case pending(at: UInt64)
     /// The message at this position is not what was written. It has been reported as an event; remove it to go on.
     case damaged(at: UInt64)
@@ -91,7 +92,8 @@ package final class StoreReader {
         guard item.segment.written.load(ordering: .acquiring) >= end else { return .pending(at: item.position) }
         let code = load(index)
         if code < 0 { return .failed(at: item.position, errno: Int32(-code)) }
-        guard let window, let message = Self.message(item.entry, bytes(of: item, in: window), queue, item.position, item.segment)
+        guard let window,
+            let message = Self.message(item.entry, bytes(of: item, in: window), queue, item.position, item.segment)
         else {
             store.report(
                 Finding(
@@ -131,7 +133,8 @@ package final class StoreReader {
             buffer = .allocate(byteCount: end - start, alignment: 16)
         }
         window = nil
-        let count = first.segment.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<(end - start)]), at: start)
+        let count = first.segment.read(
+            into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<(end - start)]), at: start)
         if count >= 0 { window = (first.segment, start, count) }
         return count
     }
