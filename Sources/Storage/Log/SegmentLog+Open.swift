@@ -36,7 +36,7 @@ extension SegmentLog {
             try reader.read(from: start, visit)
             let log = SegmentLog(
                 options: options, files: files, lockDescriptor: lock, lastSequence: reader.sequence,
-                continuing: reader.continuing, nextNumber: reader.nextNumber)
+                continuing: reader.continuing, nextNumber: reader.nextNumber, unsynced: reader.unsynced)
             try log.start()
             if reader.segments.last !== log.active { reader.segments.append(log.active) }
             reader.report.segments = reader.segments.count
@@ -67,6 +67,8 @@ private struct LogReader {
     var report = RecoveryReport()
     var sequence: UInt64 = 0
     var nextNumber: UInt32 = 1
+    /// What was read may be in the kernel's memory alone: it is synced together with what comes.
+    var unsynced: [Segment] = []
     /// The newest segment, when more can be appended to it.
     var continuing: (segment: Segment, size: Int)?
 
@@ -100,6 +102,7 @@ private struct LogReader {
             file.segment.written.store(file.size, ordering: .releasing)
             guard number >= start?.location.segment ?? 0 else { continue }
             if number == start?.location.segment { isStartSeen = true }
+            unsynced.append(file.segment)
             let follows = previous == number - 1 || (start != nil && previous == nil)
             try read(file, start, isLast: isLast, follows: follows, visit)
             previous = number

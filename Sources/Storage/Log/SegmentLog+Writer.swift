@@ -59,7 +59,9 @@ extension SegmentLog {
         monitor.withLock {
             if workIndex == work.count { recycle() }
             isWriting = false
-            monitor.wakeAll()
+            // A producer that wrote by itself must not wake the writer's thread for nothing.
+            let isWork = !pending.isEmpty || !work.isEmpty || syncTarget > synced || reserve.isFull
+            if isWork || blocked > 0 || isStopping || failure != nil { monitor.wakeAll() }
         }
         notifyWaiters()
     }

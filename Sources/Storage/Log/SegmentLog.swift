@@ -32,6 +32,8 @@ package final class SegmentLog: @unchecked Sendable {
     var failure: StorageError?
     var isStopping = false
     var isWriting = false
+    /// Threads that wait for the watermarks to move.
+    var blocked = 0
     /// Somebody waits for ``synced`` to reach this.
     var syncTarget: UInt64 = 0
 
@@ -70,7 +72,7 @@ package final class SegmentLog: @unchecked Sendable {
 
     init(
         options: LogOptions, files: any FileOperations, lockDescriptor: Int32, lastSequence: UInt64,
-        continuing: (segment: Segment, size: Int)?, nextNumber: UInt32
+        continuing: (segment: Segment, size: Int)?, nextNumber: UInt32, unsynced: [Segment]
     ) {
         self.options = options
         self.files = files
@@ -80,6 +82,7 @@ package final class SegmentLog: @unchecked Sendable {
         syncedMark = Atomic(lastSequence)
         committedMark = Atomic(lastSequence)
         reserve = DiskReserve(options: options, files: files)
+        dirty = unsynced
         if let continuing {
             active = continuing.segment
             activeOffset = continuing.size
@@ -231,6 +234,8 @@ package final class SegmentLog: @unchecked Sendable {
     /// - Parameter isGivenUp: asked now and then, under the log's lock.
     package func sync(through sequence: UInt64, unless isGivenUp: () -> Bool = { false }) throws(StorageError) {
         try monitor.withLock { () throws(StorageError) in
+            blocked += 1
+            defer { blocked -= 1 }
             while synced < sequence {
                 if let failure { throw failure }
                 if isStopping || isGivenUp() {

@@ -84,6 +84,8 @@ extension SegmentLog {
     package func waitForWriter() throws(StorageError) {
         try monitor.withLock { () throws(StorageError) in
             let target = nextSequence - 1
+            blocked += 1
+            defer { blocked -= 1 }
             while written < target {
                 if let failure { throw failure }
                 monitor.wakeAll()

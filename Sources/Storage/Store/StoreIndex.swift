@@ -88,9 +88,9 @@ final class StoreIndex {
             case .message(let count, let frame, let size):
                 let location = LogLocation(segment: segment.number, offset: base + Int(frame))
                 let place = location.rawValue | (count > 1 ? QueueEntry.sharedBit : 0)
-                for target in batch.targets[next..<(next + Int(count))] where !target.queue.isDropped {
-                    let entry = QueueEntry(place: place, length: UInt32(size), note: target.note)
-                    insert(entry, at: target.position, in: target.queue)
+                for at in next..<(next + Int(count)) where !batch.targets[at].queue.isDropped {
+                    let entry = QueueEntry(place: place, length: UInt32(size), note: batch.targets[at].note)
+                    insert(entry, at: batch.targets[at].position, in: batch.targets[at].queue)
                     account(entry, in: segment)
                 }
                 next += Int(count)
