@@ -2,7 +2,8 @@
 package enum StorageError: Error, Sendable, Equatable {
     /// More bytes wait for the writer thread than its bound: the disk is slower than the producers. Try again later.
     case backlog
-    /// Less than the reserve is free on the disk. Removals still go through; new content is refused until there is room.
+    /// Less than the reserve is free on the disk. Removals still go through; new content is refused until there is
+    /// room.
     case diskFull
     /// A system call failed for good. Nothing is stored any more; nothing more becomes acknowledgeable.
     case failed(operation: String, path: String, errno: Int32)
@@ -19,7 +20,8 @@ package enum StorageError: Error, Sendable, Equatable {
 /// Something in the files that is not as it was written.
 package struct Finding: Sendable, Equatable {
     package enum Kind: Sendable, Equatable {
-        /// The end of the newest segment: a record that was being written when the process or the machine stopped. Cut off.
+        /// The end of the newest segment: a record that was being written when the process or the machine stopped. Cut
+        /// off.
         case tornTail
         /// Bytes that are not what was written. What they held is lost.
         case damaged

@@ -48,7 +48,8 @@ import Testing
         return try DurableStore.open(options, files: files).store
     }
 
-    /// At each changing system call in turn: writes, creations, syncs, the deletions of compaction, the snapshot's rename.
+    /// At each changing system call in turn: writes, creations, syncs, the deletions of compaction, the snapshot's
+    /// rename.
     @Test(arguments: [FaultyFiles.Fault.kill, .killAfterHalf])
     func `dead at any system call, nothing acknowledged is lost`(
         _ fault: FaultyFiles.Fault

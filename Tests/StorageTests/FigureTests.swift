@@ -59,10 +59,10 @@ import Testing
             encoding = Self.wallSeconds() - wall
             try store.log.waitForWriter()
             let micros = (Self.cpuSeconds() - cpu) * 1e6 / Double(count)
-            print(
-                "append 300 B, batches of \(batchSize), \(writingNow ? "written by the producer" : "by the writer thread"):",
-                "\(micros) CPU-µs each (kernel \((Self.systemSeconds() - system) * 1e6 / Double(count))), \(Int(Double(count) / encoding))/s"
-            )
+            let kernel = (Self.systemSeconds() - system) * 1e6 / Double(count)
+            let way = writingNow ? "written by the producer" : "by the writer thread"
+            print("append 300 B, batches of \(batchSize), \(way): \(micros) CPU-µs each (kernel \(kernel)),")
+            print("    \(Int(Double(count) / encoding))/s")
             store.close()
         }
     }
@@ -112,7 +112,8 @@ import Testing
             let wall = Self.wallSeconds()
             let (store, report) = try DurableStore.open(Self.options(directory))
             print(
-                "open \(snapshot ? "with" : "without") snapshot: \(Self.wallSeconds() - wall) s, \(report.records) records",
+                "open \(snapshot ? "with" : "without") snapshot: \(Self.wallSeconds() - wall) s,",
+                "\(report.records) records",
                 "RSS \(Self.residentMegabytes()) MB")
             #expect(report.findings.isEmpty && store.queues().count == 10_000)
             store.close()

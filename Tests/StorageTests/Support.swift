@@ -55,8 +55,8 @@ final class TemporaryDirectory {
         _ = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
     }
 
-    /// The files as they are now: what a process killed at this moment leaves. While compaction is at work, files come and
-    /// go: then it is tried again.
+    /// The files as they are now: what a process killed at this moment leaves. While compaction is at work, files come
+    /// and go: then it is tried again.
     func copy() -> TemporaryDirectory {
         while true {
             let copy = TemporaryDirectory()

@@ -16,8 +16,8 @@ package struct LogLocation: Hashable, Comparable, Sendable, BitwiseCopyable {
 
 /// The bytes of segment files; docs/reference/log-format.md says it in words. All numbers are little-endian.
 ///
-/// A record's CRC also covers its place and the segment's salt, so that bytes that only look like a record (in a payload
-/// that a client made up, or at another place) are not taken for one.
+/// A record's CRC also covers its place and the segment's salt, so that bytes that only look like a record (in a
+/// payload that a client made up, or at another place) are not taken for one.
 package enum LogFormat {
     package static let magic: UInt64 = 0x474F_4C43_4955_4C53  // "SLUICLOG"
     package static let version: UInt32 = 1

@@ -9,7 +9,8 @@ package struct LogOptions: Sendable {
     /// Disk space kept for removals: new content is refused when less than half of it is free; the other half lies in
     /// a file that is given up when the disk is full. 0: no reserve.
     package var reserveBytes = 16 << 20
-    /// At damage in the files (not at a torn tail): end with ``StorageError/damaged(_:)`` instead of going on behind it.
+    /// At damage in the files (not at a torn tail): end with ``StorageError/damaged(_:)`` instead of going on behind
+    /// it.
     package var stopsAtDamage = false
     /// Called on the writer's or the maintenance thread; must not wait.
     package var onEvent: @Sendable (StorageEvent) -> Void = { _ in }

@@ -8,7 +8,8 @@ package final class LogWaiter: Sendable {
     private let target = Atomic<UInt64>(0)
     private let wake: @Sendable () -> Void
 
-    /// - Parameter wake: called on the writer's thread, or on that of who called `writeNow`; must only wake (an eventfd).
+    /// - Parameter wake: called on the writer's thread, or on that of who called `writeNow`; must only wake (an
+    ///   eventfd).
     package init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
 
     /// Asks to be woken when `sequence` is acknowledgeable; replaces what was asked for before. It may have become so

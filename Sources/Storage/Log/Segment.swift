@@ -4,8 +4,8 @@ import Synchronization
 
 /// One file of the log.
 ///
-/// `@unchecked Sendable`: the descriptor is set once, by whoever has the writer's role, before ``written`` is stored; the
-/// accounts are the store's, under its lock.
+/// `@unchecked Sendable`: the descriptor is set once, by whoever has the writer's role, before ``written`` is stored;
+/// the accounts are the store's, under its lock.
 package final class Segment: @unchecked Sendable {
     package let number: UInt32
     let salt: UInt64

@@ -14,8 +14,8 @@ import Synchronization
 /// Never blocks a producer. When too much waits, or the disk is full, ``admission`` says so; who goes on appending
 /// nevertheless is served (removals must go through), so that producers look before they append content.
 ///
-/// `@unchecked Sendable`: the plain properties are touched under `monitor`, but for `work`, `dirty` and `reserve`, which
-/// belong to whoever holds the writer's role (`isWriting`).
+/// `@unchecked Sendable`: the plain properties are touched under `monitor`, but for `work`, `dirty` and `reserve`,
+/// which belong to whoever holds the writer's role (`isWriting`).
 package final class SegmentLog: @unchecked Sendable {
     package let options: LogOptions
     let files: any FileOperations

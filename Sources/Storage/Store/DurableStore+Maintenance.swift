@@ -43,8 +43,8 @@ extension DurableStore {
         }
     }
 
-    /// Segments that the snapshot needs are left alone until the next one, when the log is so large that a start would miss
-    /// it. Under the lock.
+    /// Segments that the snapshot needs are left alone until the next one, when the log is so large that a start would
+    /// miss it. Under the lock.
     private var victimBound: UInt32 {
         guard snapshotSegment > 0, options.snapshotEveryBytes > 0 else { return .max }
         let size = index.segments.reduce(0) { $0 + ($1?.sealedSize ?? 0) }

@@ -36,8 +36,8 @@ extension DurableStore {
         }
     }
 
-    /// Calls `body` with each key and value of a table, in no order. Blocks for the disk; what is put or deleted meanwhile
-    /// may be seen or not. Entries that are damaged are passed over and reported (as events).
+    /// Calls `body` with each key and value of a table, in no order. Blocks for the disk; what is put or deleted
+    /// meanwhile may be seen or not. Entries that are damaged are passed over and reported (as events).
     package func forEach(inTable table: UInt32, _ body: ([UInt8], [UInt8]) -> Void) throws(StorageError) {
         for partition in 0..<StoreIndex.partitions {
             let found = lock.withLock { () -> [(TableKey, TableEntry, Segment)] in

@@ -14,10 +14,10 @@ package struct StoreOptions: Sendable {
 
 /// Queues of messages and tables of values, kept in one log on disk.
 ///
-/// A thread encodes what it wants stored into its own ``StoreBatch`` and calls ``commit(_:writingNow:)`` at the end of its
-/// tick. That gives a sequence; what was to be acknowledged may be, once ``acknowledgeable`` has reached it (a
-/// ``LogWaiter`` wakes the thread then). Messages' bodies stay on disk; the index in memory takes 16 bytes for each message
-/// in each queue. Messages are read back with a ``StoreReader``.
+/// A thread encodes what it wants stored into its own ``StoreBatch`` and calls ``commit(_:writingNow:)`` at the end of
+/// its tick. That gives a sequence; what was to be acknowledged may be, once ``acknowledgeable`` has reached it (a
+/// ``LogWaiter`` wakes the thread then). Messages' bodies stay on disk; the index in memory takes 16 bytes for each
+/// message in each queue. Messages are read back with a ``StoreReader``.
 ///
 /// Commits are safe from any thread and take the store's lock once, for a time that is proportional to the batch.
 /// Compaction and snapshots have a thread of their own.

@@ -14,8 +14,8 @@ package enum ReadOutcome: Sendable, Equatable {
     case end
     /// The limit was reached, or the caller ended it: go on from here.
     case more(from: UInt64)
-    /// The message at this position has been committed (or moved by compaction) but not written yet; it can be read when
-    /// the log has moved on, which takes a moment.
+    /// The message at this position has been committed (or moved by compaction) but not written yet; it can be read
+    /// when the log has moved on, which takes a moment.
     case pending(at: UInt64)
     /// The message at this position is not what was written. It has been reported as an event; remove it to go on.
     case damaged(at: UInt64)
