@@ -86,6 +86,7 @@ extension Connection {
             clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost,
             peerName: endpoints.peerName)
         session.will = packet.will.map { shard.makeWill($0, session: session) }
+        if shard.durable != nil, !enterStore(session) { return }
         session.setOnline(true)
         if keepAliveLimit > 0 {
             shard.keepAlive.add(self, at: shard.now + keepAliveLimit)
@@ -100,6 +101,27 @@ extension Connection {
         resume(session)
         // What the client sent behind its CONNECT is read in a turn of its own.
         shard.resumeReading(self)
+    }
+
+    /// A session that is kept is written down before the client hears that it has one.
+    /// - Returns: false when the store takes nothing at the moment; the client has been refused then.
+    private func enterStore(_ session: Session) -> Bool {
+        if session.durable == nil {
+            guard session.expiryInterval > 0 else { return true }
+            guard shard.makeDurable(session) else {
+                self.session = nil
+                session.connection = nil
+                session.will = nil
+                phase = .awaitingSession
+                shard.terminate(session, reason: "quota_exceeded")
+                refuse(.quotaExceeded, connect)
+                return false
+            }
+        } else {
+            shard.saveRecord(of: session)
+        }
+        shard.durable?.hold(self)
+        return true
     }
 
     private func expiryInterval(of packet: ConnectPacket) -> UInt32 {

@@ -97,6 +97,11 @@ extension Connection {
                 isDuplicate: packet.isDuplicate),
             id: shard.nextMessageID(), publisher: session.publisher)
         if packet.qos == .exactlyOnce, try !admitExactlyOnce(packet, message, session: session) { return }
+        if shard.isStorageRefusing, packet.qos != .atMostOnce,
+            refuseStorage(packet, topic: topic, hash: hash, cached: cached, session: session)
+        {
+            return
+        }
         if let interval = packet.messageExpiryInterval {
             message.traits.expiresAt = shard.wall + Int64(interval) * 1000
         } else if shard.settings.messageExpiryInterval != .max {
@@ -114,6 +119,7 @@ extension Connection {
         } else {
             hadSubscribers = shard.publish(message, hash: hash, cached: cached, from: self)
         }
+        if shard.isStorageTouched, !settleStorage(packet, message, session: session) { return }
         switch packet.qos {
         case .atMostOnce: break
         case .atLeastOnce: acknowledge(.puback, packet.packetIdentifier, hadSubscribers)
@@ -143,6 +149,7 @@ extension Connection {
                 "More than \(shard.settings.receiveMaximum) QoS 2 messages wait for their PUBREL.")
         }
         session.awaitingRelease.insert(packet.packetIdentifier, now: shard.now)
+        if let stored = session.durable { prepareExchange(stored) }
         return true
     }
 }

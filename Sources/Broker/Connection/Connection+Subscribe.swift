@@ -23,6 +23,10 @@ extension Connection {
                 retainAsPublished: entry.options.retainAsPublished,
                 retainHandling: entry.options.retainHandling.rawValue, subscriptionIdentifier: identifier)
             let subscription = Subscription(session: session, filter: entry.filter, options: options)
+            guard shard.save(subscription, of: session) else {
+                reasons.append(isV5 ? .quotaExceeded : .unspecifiedError)
+                continue
+            }
             let previous = session.subscriptions.updateValue(subscription, forKey: ByteString(entry.filter))
             // The new one first, so that no message falls between them.
             shard.router.add(subscription)
@@ -33,6 +37,7 @@ extension Connection {
             shard.rules.sessionSubscribed(
                 self, session: session, subscription: subscription, properties: packet.properties)
         }
+        if session.durable != nil { shard.durable?.hold(self) }
         write {
             SubackPacket(packetIdentifier: packet.packetIdentifier, reasons: reasons).encode(to: $0, version: version)
         }
@@ -92,11 +97,13 @@ extension Connection {
                 continue
             }
             shard.router.remove(subscription)
+            shard.forget(subscription, of: session)
             reasons.append(.success)
             shard.counters.unsubscribes.add(1)
             shard.rules.sessionUnsubscribed(
                 self, session: session, subscription: subscription, properties: packet.properties)
         }
+        if session.durable != nil { shard.durable?.hold(self) }
         write {
             UnsubackPacket(packetIdentifier: packet.packetIdentifier, reasons: reasons).encode(to: $0, version: version)
         }

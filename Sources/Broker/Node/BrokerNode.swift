@@ -2,6 +2,7 @@ import Glibc
 package import Logging
 import MQTTCodec
 import RuleEngine
+import Storage
 import Synchronization
 
 /// One broker: its shards, listeners, rules, and what they share.
@@ -29,6 +30,7 @@ package final class BrokerNode: @unchecked Sendable {
     private var nioListeners: NIOListeners?
     private var threads: [ThreadRunner] = []
     private var listenerContexts: [(context: ListenerContext, address: String)] = []
+    private var store: DurableStore?
     private let ruleSnapshot = Mutex(RuleSnapshot.empty)
     private let clientNumber = Atomic<UInt64>(0)
     let wakeTimer = WakeTimer()
@@ -80,6 +82,12 @@ package final class BrokerNode: @unchecked Sendable {
             shards.append(shard)
         }
         for shard in shards { shard.prepareOutboxes(count: shards.count) }
+        if let storage = options.storage {
+            let store = try openStore(storage)
+            self.store = store
+            for shard in shards { shard.durable = DurableStage(store: store, shard: shard) }
+            try restore(from: store)
+        }
         if nioCount > 0 {
             let listeners = NIOListeners(threads: nioCount, logger: logger)
             nioListeners = listeners
@@ -162,6 +170,9 @@ package final class BrokerNode: @unchecked Sendable {
         threads = []
         acceptor?.closeListeners()
         nioListeners?.shutDown()
+        for shard in shards { shard.durable?.close() }
+        store?.close()
+        store = nil
     }
 
     // MARK: Rules

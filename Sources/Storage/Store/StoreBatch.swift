@@ -197,6 +197,12 @@ package final class StoreBatch {
         try forcePut(key, in: table, value: value)
     }
 
+    /// Sets a small state of the caller's that takes the place of content that it removes. Not refused while the disk is
+    /// full; not for content.
+    package func putState(_ key: Bytes, in table: UInt32, value: (OutputBuffer) -> Void) throws(StorageError) {
+        try forcePut(key, in: table, value: value)
+    }
+
     func forcePut(_ key: Bytes, in table: UInt32, value: (OutputBuffer) -> Void) throws(StorageError) {
         let frame = log.begin(StoreRecord.put)
         appendKey(key, table)
