@@ -2,6 +2,9 @@
 
 import os
 import random
+import re
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -197,10 +200,77 @@ def test_messages_reach_a_session_on_every_shard(sluice, client, topic, mode):
 @pytest.fixture
 def small_disk(tmp_path):
     """A tmpfs in a mount namespace of the broker's own: (wrapper, directory), or a skip."""
-    import subprocess
-
     probe = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path)],
                            capture_output=True)
     if probe.returncode != 0:
         pytest.skip("mounts in a private namespace are not permitted")
     return tmp_path
+
+
+def test_a_full_disk_refuses_and_goes_on_when_there_is_room(sluice, client, topic, small_disk):
+    broker = sluice({**ENDLESS, "node": {"data_dir": str(small_disk / "data"), "shards": 2}}, wrapper=[
+        "unshare", "-rm", "sh", "-c", f'mount -t tmpfs -o size=64m none {small_disk}; exec "$@"', "sh"])
+    name = unique()
+    client(broker, name, version=5, properties=KEPT).subscribe(topic, qos=1)
+    client(broker, name, version=5, clean=False, properties=KEPT).disconnect()
+    inside = f"/proc/{broker.pid}/root{small_disk}/filler"
+    try:
+        with open(inside, "wb") as filler:
+            while True:
+                filler.write(b"f" * (1 << 20))
+                filler.flush()
+    except OSError:
+        pass
+    publisher = client(broker, version=5)
+    taken, refused = [], 0
+    for number in range(20_000):
+        reason = publisher.publish(topic, b"%06d" % number + b"x" * 1000, qos=1)
+        assert reason in (0, 0x97)
+        if reason == 0:
+            taken.append(number)
+        else:
+            refused += 1
+            if refused > 20:
+                break
+    assert refused > 20, "the full disk was not noticed"
+    assert publisher.publish(unique("t"), "unstored", qos=1) == 0x10
+    old = client(broker)
+    old.send(old.publish_packet(topic, b"old client", 1, False, 1))
+    old.wait_closed()
+    os.unlink(inside)
+    freed = time.monotonic()
+    while publisher.publish(topic, b"%06d" % 999_999, qos=1) != 0:
+        assert time.monotonic() - freed < 5
+        time.sleep(0.05)
+    taken.append(999_999)
+    assert broker.output.count("The disk is full") == 1
+    assert broker.output.count("The disk has room again") == 1
+    again = client(broker, name, version=5, clean=False, properties=KEPT)
+    assert [int(m.payload[:6]) for m in again.receive(len(taken), deadline=20)] == taken
+
+
+def test_fsync_acknowledges_after_the_sync(sluice, client, topic, tmp_path):
+    trace = tmp_path / "trace"
+    if not shutil.which("strace") or subprocess.run(["strace", "-o", "/dev/null", "true"]).returncode != 0:
+        pytest.skip("strace is not there or not permitted")
+    broker = sluice({"durability": "fsync"}, wrapper=[
+        "strace", "-f", "-o", str(trace), "-e", "trace=pwritev,fdatasync,sendto"])
+    name = unique()
+    client(broker, name, clean=False).subscribe(topic, qos=2)
+    client(broker, name, clean=False).disconnect()
+    publisher = client(broker)
+    for number in range(20):
+        publisher.publish(topic, f"{number}", qos=1 + number % 2)
+    child = int(open(f"/proc/{broker.pid}/task/{broker.pid}/children").read().split()[0])
+    os.kill(child, 15)
+    broker.exit_code()
+    written, synced, acknowledgements = 0, 0, 0
+    for index, line in enumerate(trace.read_text(errors="replace").splitlines()):
+        if re.search(r"pwritev.*= \d+$", line):
+            written = index
+        elif re.search(r"fdatasync.*= 0$", line):
+            synced = index
+        elif re.search(r'sendto\(\d+, "[@P]\\2', line):
+            acknowledgements += 1
+            assert synced > written > 0, f"{line}: an acknowledgement before the sync"
+    assert acknowledgements == 20

@@ -216,7 +216,7 @@ extension BrokerNode {
         try store.forEach(inTable: StoredTable.retained) { topic, value in
             value.withUnsafeBytes { bytes in
                 guard let decoded = StoredMessageCodec.decode(bytes) else { return }
-                if decoded.view.traits.expiresAt <= now {
+                if decoded.traits.expiresAt <= now {
                     expired.append(topic)
                 } else {
                     _ = retained.store(decoded.makeMessage())

@@ -90,13 +90,22 @@ struct StoredMessageCodec {
         buffer.append(target.sharedFilter)
     }
 
-    /// A message that was read back.
+    /// A message that was read back; its parts point into the bytes that were decoded.
     struct Decoded {
-        /// Points into the bytes that were decoded; without publisher.
-        var view: MessageView
+        var topic: Bytes
+        var properties: Bytes
+        var payload: Bytes
+        var traits: MessageTraits
+        var id: MessageID
         var target: TargetExtension?
         var clientID: Bytes
         var username: Bytes?
+
+        /// Without publisher. Computed: an optional of a struct with an unowned reference that is nil reads as nil.
+        var view: MessageView {
+            MessageView(
+                topic: topic, properties: properties, payload: payload, traits: traits, id: id, publisher: nil)
+        }
 
         /// Who published it, made anew.
         func makePublisher() -> Publisher? {
@@ -131,10 +140,9 @@ struct StoredMessageCodec {
         let topic = reader.take(topicCount)
         let properties = reader.take(propertiesCount)
         guard !reader.hasFailed else { return nil }
-        let view = MessageView(
-            topic: topic, properties: properties, payload: reader.rest, traits: traits, id: id, publisher: nil)
         return Decoded(
-            view: view, target: target, clientID: client, username: flags & Flag.hasUsername != 0 ? user : nil)
+            topic: topic, properties: properties, payload: reader.rest, traits: traits, id: id, target: target,
+            clientID: client, username: flags & Flag.hasUsername != 0 ? user : nil)
     }
 
     private static func decodeTarget(_ reader: inout StoredReader) -> TargetExtension {

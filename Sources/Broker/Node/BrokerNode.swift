@@ -82,18 +82,18 @@ package final class BrokerNode: @unchecked Sendable {
             shards.append(shard)
         }
         for shard in shards { shard.prepareOutboxes(count: shards.count) }
-        if let storage = options.storage {
-            let store = try openStore(storage)
-            self.store = store
-            for shard in shards { shard.durable = DurableStage(store: store, shard: shard) }
-            try restore(from: store)
-        }
         if nioCount > 0 {
             let listeners = NIOListeners(threads: nioCount, logger: logger)
             nioListeners = listeners
             nioLoops = listeners.makeLoops(Array(shards[epollCount...]))
         }
         for index in 0..<epollCount { epollLoops.append(try EpollLoop(shard: shards[index])) }
+        if let storage = options.storage {
+            let store = try openStore(storage)
+            self.store = store
+            for shard in shards { shard.durable = DurableStage(store: store, shard: shard) }
+            try restore(from: store)
+        }
         if !epollLoops.isEmpty { try listen(epollListeners) }
         try nioListeners.map { try listen(otherListeners, with: $0) }
         for (index, loop) in epollLoops.enumerated() {
