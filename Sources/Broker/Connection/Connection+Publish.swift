@@ -96,7 +96,10 @@ extension Connection {
                 isRetained: packet.isRetained,
                 isDuplicate: packet.isDuplicate),
             id: shard.nextMessageID(), publisher: session.publisher)
-        if packet.qos == .exactlyOnce, try !admitExactlyOnce(packet, message, session: session) { return }
+        if packet.qos == .exactlyOnce {
+            guard try admitExactlyOnce(packet, message, session: session) else { return }
+            if let stored = session.durable { mark(&message, packet, stored) }
+        }
         if shard.isStorageRefusing, packet.qos != .atMostOnce,
             refuseStorage(packet, topic: topic, hash: hash, cached: cached, session: session)
         {

@@ -62,6 +62,8 @@ extension BrokerNode {
             sessions[queue.id] = session
         }
         try restoreExchanges(queues, sessions, store)
+        try restoreLedgers(queues, sessions, store)
+        for shard in shards { shard.durable?.makeLedger() }
         try restoreSubscriptions(sessions, store)
         try restoreReleased(sessions, store)
         try restoreRetained(store)
@@ -92,6 +94,7 @@ extension BrokerNode {
         session.will = record.will
         // Who was there when the node ended has been away from now on.
         session.leftAt = record.leftAt
+        session.formerShard = Int(record.shard)
         guard record.expiryInterval > 0, case .new = registry.claim(clientID, shard: shard, make: { session }) else {
             return nil
         }
@@ -147,6 +150,27 @@ extension BrokerNode {
                 }
                 return true
             }
+        }
+    }
+
+    /// What shards had stored of exchanges that their publishers' sessions do not know.
+    private func restoreLedgers(
+        _ queues: [StoredQueue], _ sessions: [UInt64: Session], _ store: DurableStore
+    ) throws(StorageError) {
+        let reader = StoreReader(store)
+        for queue in queues where queue.name.first == StoredTable.ledger {
+            var isNeeded = false
+            _ = reader.read(queue, limit: .max) { stored in
+                guard let message = StoredMessageCodec.decode(stored.body) else { return true }
+                let key = message.traits.exchange
+                guard let durable = sessions[key >> 16]?.durable,
+                    durable.exchanges[UInt16(truncatingIfNeeded: key)] == nil
+                else { return true }
+                recovered.add(key, shard: Int(queue.name.last ?? 0), ledger: queue, position: stored.position)
+                isNeeded = true
+                return true
+            }
+            if !isNeeded { try discard(queue, store) }
         }
     }
 

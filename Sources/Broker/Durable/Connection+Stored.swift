@@ -59,6 +59,17 @@ extension Connection {
         }
     }
 
+    /// Names the exchange in the message, for shards that may have stored it already before a crash.
+    func mark(_ message: inout MessageView, _ packet: PublishView, _ stored: DurableSession) {
+        message.traits.exchange = RecoveredExchanges.key(stored.queue, packet.packetIdentifier)
+        // Another message by the same identifier. [MQTT-3.3.1-1]
+        if !packet.isDuplicate {
+            for place in shard.node.recovered.remove(message.traits.exchange) {
+                shard.send(to: 0) { $0.durable?.remove(place.position, from: place.ledger) }
+            }
+        }
+    }
+
     /// The queue that the exchange is written to must be there before the message's record is begun.
     func prepareExchange(_ stored: DurableSession) {
         guard stored.exchangeQueue == nil, let stage = shard.durable else { return }

@@ -37,6 +37,9 @@ final class DurableStage {
     private(set) var hasRefused = false
     /// The same, for what other shards are told.
     private var refusedTick = false
+    private var ledger: StoredQueue?
+    /// Exchange → its positions in the ledger.
+    private var ledgerPositions: [UInt64: [UInt64]] = [:]
     /// Connections whose next message is not written yet.
     private var retries: [Connection] = []
 
@@ -72,12 +75,14 @@ final class DurableStage {
                 let target = Self.makeExtension(identifiers, session: session)
                 try batch.beginMessage { StoredMessageCodec.append(view, extension: target, to: $0) }
                 defer { batch.endMessage() }
+                enterLedger(view)
                 return batch.addTarget(durable.queue, note: note.rawValue)
             }
             if open != view.id {
                 closeOpen()
                 try batch.beginMessage { StoredMessageCodec.append(view, to: $0) }
                 open = view.id
+                enterLedger(view)
             }
             return batch.addTarget(durable.queue, note: note.rawValue)
         } catch {
@@ -112,16 +117,46 @@ final class DurableStage {
             let queue = try exchangeQueue(of: durable)
             if let view, open == view.id {
                 durable.exchanges[identifier] = batch.addTarget(queue, note: UInt32(identifier))
-                return true
+            } else {
+                closeOpen()
+                try batch.beginMessage { $0.append(StoredMessageCodec.version) }
+                durable.exchanges[identifier] = batch.addTarget(queue, note: UInt32(identifier))
+                batch.endMessage()
             }
-            closeOpen()
-            try batch.beginMessage { $0.append(StoredMessageCodec.version) }
-            durable.exchanges[identifier] = batch.addTarget(queue, note: UInt32(identifier))
-            batch.endMessage()
+            if view != nil { forget([RecoveredExchanges.key(durable.queue, identifier)]) }
             return true
         } catch {
             refuse(error)
             return false
+        }
+    }
+
+    /// The shard's ledger, for the node's start. Without one, for want of room, a crash may double a QoS 2 message.
+    func makeLedger() {
+        let name = [StoredTable.ledger, UInt8(clamping: shard.index)]
+        name.withUnsafeBytes { name in
+            do throws(StorageError) {
+                ledger = try batch.makeQueue(
+                    id: store.makeQueueID(), name: name, metadata: Bytes(start: nil, count: 0))
+            } catch { refuse(error) }
+        }
+    }
+
+    @inline(__always)
+    private func enterLedger(_ view: MessageView) {
+        guard view.traits.exchange != 0, let ledger else { return }
+        ledgerPositions[view.traits.exchange, default: []].append(batch.addTarget(ledger, note: 0))
+    }
+
+    /// Their publishers' sessions know of these exchanges now.
+    func forget(_ exchanges: [UInt64]) {
+        for exchange in exchanges {
+            if let ledger {
+                for position in ledgerPositions.removeValue(forKey: exchange) ?? [] { remove(position, from: ledger) }
+            }
+            for place in shard.node.recovered.remove(exchange) {
+                shard.send(to: 0) { $0.durable?.remove(place.position, from: place.ledger) }
+            }
         }
     }
 
@@ -208,6 +243,7 @@ final class DurableStage {
         lastToken += 1
         let hold = TickHold(
             token: lastToken, sequence: max(sequence, required, current.sequence), awaited: awaited.nonzeroBitCount)
+        hold.shards = awaited
         hold.exchanges = exchanges
         hold.completions = completions
         exchanges = []
@@ -232,6 +268,7 @@ final class DurableStage {
             for hold in committing {
                 hold.sequence = max(hold.sequence, sequence)
                 hold.awaitsCommit = false
+                forget(hold)
             }
             committing.removeAll(keepingCapacity: true)
             return sequence
@@ -239,6 +276,16 @@ final class DurableStage {
             // Nothing of it will ever be acknowledgeable.
             required = .max
             return .max
+        }
+    }
+
+    private func forget(_ hold: TickHold) {
+        guard !hold.settled.isEmpty else { return }
+        let keys = hold.settled
+        hold.settled = []
+        let home = shard.index
+        for target in 0..<shard.node.shards.count where target == home || hold.shards & 1 << UInt64(target) != 0 {
+            shard.send(to: target) { $0.durable?.forget(keys) }
         }
     }
 
@@ -288,7 +335,12 @@ final class DurableStage {
 
     private func finishAwaiting(_ hold: TickHold) {
         if !hold.isRefused {
-            for exchange in hold.exchanges { take(exchange) }
+            for exchange in hold.exchanges {
+                take(exchange)
+                if let durable = exchange.session.durable {
+                    hold.settled.append(RecoveredExchanges.key(durable.queue, exchange.identifier))
+                }
+            }
             for completion in hold.completions { completion() }
             if !batch.isEmpty || open != nil {
                 hold.awaitsCommit = true

@@ -14,6 +14,8 @@ enum StoredTable {
     /// Begin the names of queues: a session's own, and that of the QoS 2 messages that it sent and has not released.
     static let sessionQueue = UInt8(ascii: "s")
     static let exchangeQueue = UInt8(ascii: "x")
+    /// One for each shard: the QoS 2 messages that it has stored and whose publisher's session does not know it yet.
+    static let ledger = UInt8(ascii: "l")
 
     static func key(_ queue: StoredQueue, identifier: UInt16) -> [UInt8] {
         bytes(queue.id) + [UInt8(truncatingIfNeeded: identifier), UInt8(identifier >> 8)]
@@ -42,6 +44,7 @@ struct SessionRecord {
     var expiryInterval: UInt32
     /// Messages below this position may have been sent to the client.
     var sentBelow: UInt64
+    var shard: UInt8
     var isCleanStart: Bool
     var username: String?
     var will: Will?
@@ -53,6 +56,7 @@ struct SessionRecord {
         buffer.append(littleEndian: leftAt)
         buffer.append(littleEndian: expiryInterval)
         buffer.append(littleEndian: sentBelow)
+        buffer.append(shard)
         buffer.append(counted: username ?? "")
         guard let will else { return }
         buffer.append(littleEndian: will.delay)
@@ -66,6 +70,7 @@ struct SessionRecord {
         self.leftAt = leftAt
         expiryInterval = session.expiryInterval
         self.sentBelow = sentBelow
+        shard = UInt8(clamping: session.attachedShard)
         isCleanStart = session.isCleanStart
         username = session.username
         will = session.will
@@ -79,6 +84,7 @@ struct SessionRecord {
         leftAt = reader.integer(Int64.self)
         expiryInterval = reader.integer(UInt32.self)
         sentBelow = reader.integer(UInt64.self)
+        shard = reader.byte()
         isCleanStart = flags & 1 != 0
         let name = reader.text()
         username = flags & 2 != 0 ? name : nil

@@ -12,6 +12,7 @@ extension Shard {
         identifiers: SubscriptionIdentifiers, session: Session, durable: DurableSession
     ) {
         guard let stage = self.durable, !session.isTerminated else { return }
+        if message.traits.exchange != 0, node.recovered.contains(message.traits.exchange, for: session) { return }
         let waited = session.hasWaiting || session.inflight.hasResends
         guard
             let position = stage.append(
@@ -179,12 +180,14 @@ extension Shard {
 
     /// Sends a message whose position has been passed already.
     private func transmitStored(
-        _ item: DurableSession.Paged, session: Session, durable: DurableSession, connection: Connection
+        _ item: DurableSession.Paged, session: Session, durable: DurableSession, connection: Connection,
+        isAgain: Bool = false
     ) {
         let delivery = DeliveryTraits(qos: item.qos, isRetained: item.isRetained, identifier: item.identifiers.first)
         let view = item.message.view
         defer { withExtendedLifetime(item.message) {} }
-        guard view.traits.expiresAt > wall else {
+        // What was sent once is not given up any more. [MQTT-4.3.3-7]
+        guard view.traits.expiresAt > wall || isAgain else {
             self.durable?.remove(item.position, from: durable.queue)
             dropped(view, as: delivery, session: session, reason: .expired)
             return
@@ -233,7 +236,7 @@ extension Shard {
         if let found {
             stage.requireCommitted()
             stage.hold(connection)
-            transmitStored(found, session: session, durable: durable, connection: connection)
+            transmitStored(found, session: session, durable: durable, connection: connection, isAgain: true)
         }
         return true
     }

@@ -34,14 +34,14 @@ struct TargetExtension {
 /// A message's bytes as they lie in a queue, a table or a session's own record:
 ///
 ///     version 1 · flags · hops · 0 · topic count (4) · properties count (4) · client id count (4) · user name count (4)
-///     received at (8) · expires at (8) · id (16)
+///     received at (8) · expires at (8) · id (16) · exchange (8)
 ///     [extension: identifiers count (4) · filter count (4) · identifiers (4 each) · filter]
 ///     client id · user name · topic · properties · payload
 ///
 /// Little-endian. The publisher's session is not in it: its number means nothing in another life of the node.
 struct StoredMessageCodec {
     static let version: UInt8 = 1
-    private static let headerBytes = 52
+    private static let headerBytes = 60
 
     private enum Flag {
         static let retained: UInt8 = 4
@@ -75,6 +75,7 @@ struct StoredMessageCodec {
         buffer.append(littleEndian: view.traits.expiresAt)
         buffer.append(littleEndian: view.id.high)
         buffer.append(littleEndian: view.id.low)
+        buffer.append(littleEndian: view.traits.exchange)
         if let target { append(target, to: buffer) }
         buffer.append(client)
         if let user { buffer.append(user) }
@@ -134,6 +135,7 @@ struct StoredMessageCodec {
         traits.bypassesHooks = flags & Flag.bypasses != 0
         traits.hops = hops
         let id = MessageID(high: reader.integer(UInt64.self), low: reader.integer(UInt64.self))
+        traits.exchange = reader.integer(UInt64.self)
         let target = flags & Flag.extended != 0 ? decodeTarget(&reader) : nil
         let client = reader.take(clientCount)
         let user = reader.take(userCount)

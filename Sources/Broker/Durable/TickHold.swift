@@ -17,6 +17,10 @@ final class TickHold {
     var sequence: UInt64
     /// Shards that have not said yet up to where the log must have come for them.
     var awaited: Int
+    /// All that were asked.
+    var shards: UInt64 = 0
+    /// QoS 2 messages whose entries in the shards' ledgers are done with once the commit is made.
+    var settled: [UInt64] = []
     /// One of them could not store what was sent to it: nothing of this may be acknowledged.
     var isRefused = false
     /// Something is to be committed once all have answered; the sequence is not known before.

@@ -31,6 +31,7 @@ package final class BrokerNode: @unchecked Sendable {
     private var threads: [ThreadRunner] = []
     private var listenerContexts: [(context: ListenerContext, address: String)] = []
     private var store: DurableStore?
+    let recovered = RecoveredExchanges()
     private let ruleSnapshot = Mutex(RuleSnapshot.empty)
     private let clientNumber = Atomic<UInt64>(0)
     let wakeTimer = WakeTimer()

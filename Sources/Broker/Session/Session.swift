@@ -36,6 +36,8 @@ final class Session: @unchecked Sendable {
     var isTerminated = false
     /// Milliseconds since 1970 at which the client left in an earlier life of the node; 0 while it is here or unknown.
     var leftAt: Int64 = 0
+    /// Where it was when the node ended; -1 when it was not.
+    var formerShard = -1
     /// Where it is kept on disk; nil for a session that ends with its connection.
     var durable: DurableSession?
 
