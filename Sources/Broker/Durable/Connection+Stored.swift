@@ -36,7 +36,9 @@ extension Connection {
         guard let stage = shard.durable, stage.refuses else { return false }
         let route = cached ?? Unmanaged.passUnretained(shard.readRoute(topic, hash: hash))
         let isStored = route._withUnsafeGuaranteedRef { $0.isStored }
-        guard isStored || packet.isRetained || packet.qos == .exactlyOnce && session.durable != nil else { return false }
+        guard isStored || packet.isRetained || packet.qos == .exactlyOnce && session.durable != nil else {
+            return false
+        }
         shard.counters.storageRefused.add(1)
         refuseUnstored(packet, session: session)
         return true

@@ -263,7 +263,8 @@ final class DurableStage {
         closeOpen()
         guard !batch.isEmpty else { return 0 }
         do throws(StorageError) {
-            let sequence = try store.commit(batch, writingNow: writesNow && self.writesNow && batch.byteCount < 256 * 1024)
+            let sequence = try store.commit(
+                batch, writingNow: writesNow && self.writesNow && batch.byteCount < 256 * 1024)
             required = max(required, sequence)
             for hold in committing {
                 hold.sequence = max(hold.sequence, sequence)

@@ -244,7 +244,8 @@ extension Shard {
     private func loadPage(_ session: Session, _ durable: DurableSession, _ stage: DurableStage) -> Loading {
         stage.settle()
         var bytes = 0
-        let outcome = stage.reader.read(durable.queue, from: durable.next, limit: DurableSession.pageMessages) { stored in
+        let outcome = stage.reader.read(durable.queue, from: durable.next, limit: DurableSession.pageMessages) {
+            stored in
             guard let paged = makePaged(stored, session) else {
                 lose(stored.position, session, durable, stage)
                 return true

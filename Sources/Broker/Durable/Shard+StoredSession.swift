@@ -110,7 +110,9 @@ extension Shard {
     }
 
     func removeAbandoned(_ position: UInt64, _ session: Session) {
-        if session.attachedShard == index, let stored = session.durable { durable?.remove(position, from: stored.queue) }
+        if session.attachedShard == index, let stored = session.durable {
+            durable?.remove(position, from: stored.queue)
+        }
     }
 
     // MARK: Absence and end

@@ -13,7 +13,8 @@ package enum BrokerFields {
     static let log = Field(group: "log", Log.all, doc: "What the node writes down.")
     static let durability = Field(
         "durability", FieldType<DurabilityMode>.choice, default: .process,
-        doc: "What must have happened before a message is acknowledged: `process` (written to the kernel: survives the death "
+        doc:
+            "What must have happened before a message is acknowledged: `process` (written to the kernel: survives the death "
             + "of the process), `fsync` (synced to the disk: survives power loss), `none` (memory only: a restart loses all "
             + "sessions, their queues and retained messages).")
     static let shutdown = Field(group: "shutdown", Shutdown.all, doc: "How the node ends.")
