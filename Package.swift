@@ -42,7 +42,11 @@ let package = Package(
         // Types alone: the library is looked for at run time.
         .systemLibrary(name: "CJQ"),
 
+        // CRC32C by the processor's instruction where it has one.
+        .target(name: "CCRC32C"),
+
         .target(name: "Buffers", swiftSettings: settings),
+        .target(name: "Storage", dependencies: ["Buffers", "CCRC32C", "CLinux"], swiftSettings: settings),
         .target(name: "Topics", dependencies: ["Buffers"], swiftSettings: settings),
         .target(name: "MQTTCodec", dependencies: ["Topics", "Buffers"], swiftSettings: settings),
         .target(name: "ConfigSchema", dependencies: ["CYAML"], swiftSettings: settings),
@@ -72,8 +76,7 @@ let package = Package(
             name: "Broker",
             dependencies: [
                 "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "Access",
-                "CLinux",
-                collections,
+                "Storage", "CLinux", collections,
                 log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -107,6 +110,7 @@ let package = Package(
             exclude: ["Payloads"], swiftSettings: settings),
 
         .testTarget(name: "BuffersTests", dependencies: ["Buffers"], swiftSettings: settings),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "Buffers", "CCRC32C"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics"], swiftSettings: settings),
         .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec"], swiftSettings: settings),
         .testTarget(name: "ConfigSchemaTests", dependencies: ["ConfigSchema"], swiftSettings: settings),

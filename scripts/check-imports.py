@@ -32,6 +32,7 @@ FOUNDATION_NAME = re.compile(r"^Foundation")
 # each entry, so a folder can be under several.
 FORBIDDEN = [
     ("Sources/Buffers", [NIO, FOUNDATION_NAME], "bytes are plain memory"),
+    ("Sources/Storage", [NIO, FOUNDATION_NAME], "shards call it at the end of each tick"),
     ("Sources/Topics", [NIO, FOUNDATION_NAME], "the index is on the message path"),
     ("Sources/MQTTCodec", [NIO, FOUNDATION_NAME], "the codec parses the shard's own buffer"),
     ("Sources/RuleEngine", [NIO, FOUNDATION_NAME], "the rule engine knows no network, and Foundation is slow"),

@@ -91,10 +91,11 @@ extension Connection {
             clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost,
             peerName: endpoints.peerName, access: access)
         session.will = packet.will.map { shard.makeWill($0, session: session) }
-        session.setOnline(true)
         session.access = access
-        lastReceived = shard.now
         if session.owner == nil { session.owner = access?.owner }
+        if shard.durable != nil, !enterStore(session) { return }
+        session.setOnline(true)
+        lastReceived = shard.now
         if nextDeadline != .max {
             shard.keepAlive.add(self, at: nextDeadline)
         } else {
@@ -110,6 +111,27 @@ extension Connection {
         if !shard.settings.topics.autoSubscriptions.isEmpty { subscribeAutomatically(session) }
         // What the client sent behind its CONNECT is read in a turn of its own.
         shard.resumeReading(self)
+    }
+
+    /// A session that is kept is written down before the client hears that it has one.
+    /// - Returns: false when the store takes nothing at the moment; the client has been refused then.
+    private func enterStore(_ session: Session) -> Bool {
+        if session.durable == nil {
+            guard session.expiryInterval > 0 else { return true }
+            guard shard.makeDurable(session) else {
+                self.session = nil
+                session.connection = nil
+                session.will = nil
+                phase = .awaitingSession
+                shard.terminate(session, reason: "quota_exceeded")
+                refuse(.quotaExceeded, connect)
+                return false
+            }
+        } else {
+            shard.saveRecord(of: session)
+        }
+        shard.durable?.hold(self)
+        return true
     }
 
     private func expiryInterval(of packet: ConnectPacket) -> UInt32 {

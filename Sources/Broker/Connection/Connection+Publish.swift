@@ -142,7 +142,15 @@ extension Connection {
                 isRetained: packet.isRetained,
                 isDuplicate: packet.isDuplicate),
             id: shard.nextMessageID(), publisher: session.publisher)
-        if packet.qos == .exactlyOnce, try !admitExactlyOnce(packet, message, session: session) { return }
+        if packet.qos == .exactlyOnce {
+            guard try admitExactlyOnce(packet, message, session: session) else { return }
+            if let stored = session.durable { mark(&message, packet, stored) }
+        }
+        if shard.isStorageRefusing, packet.qos != .atMostOnce,
+            refuseStorage(packet, topic: topic, hash: hash, cached: cached, session: session)
+        {
+            return
+        }
         if let interval = packet.messageExpiryInterval {
             message.traits.expiresAt = shard.wall + Int64(interval) * 1000
         } else if shard.settings.messageExpiryInterval != .max {
@@ -164,6 +172,7 @@ extension Connection {
         } else {
             hadSubscribers = shard.publish(message, hash: hash, cached: cached, from: self)
         }
+        if shard.isStorageTouched, !settleStorage(packet, message, session: session) { return }
         switch packet.qos {
         case .atMostOnce: break
         case .atLeastOnce: acknowledge(.puback, packet.packetIdentifier, hadSubscribers)
@@ -218,6 +227,7 @@ extension Connection {
                 "More than \(shard.settings.receiveMaximum) QoS 2 messages wait for their PUBREL.")
         }
         session.awaitingRelease.insert(packet.packetIdentifier, now: shard.now)
+        if let stored = session.durable { prepareExchange(stored) }
         return true
     }
 }

@@ -32,9 +32,15 @@ extension Connection {
                 reasons.append(isV5 ? .quotaExceeded : .unspecifiedError)
                 continue
             }
+            guard shard.save(subscription, of: session) else {
+                shard.router.exclusive.release(subscription)
+                reasons.append(isV5 ? .quotaExceeded : .unspecifiedError)
+                continue
+            }
             replays.append((subscription, install(subscription, in: session, properties: packet.properties)))
             reasons.append(ReasonCode.granted(options.qos))
         }
+        if session.durable != nil { shard.durable?.hold(self) }
         write {
             SubackPacket(packetIdentifier: packet.packetIdentifier, reasons: reasons).encode(to: $0, version: version)
         }
@@ -131,12 +137,14 @@ extension Connection {
                 continue
             }
             shard.router.remove(subscription)
+            shard.forget(subscription, of: session)
             reasons.append(.success)
             shard.counters.unsubscribes.add(1)
             shard.rules.sessionUnsubscribed(
                 self, session: session, subscription: subscription, properties: packet.properties)
             tellUnsubscribed(subscription, session: session)
         }
+        if session.durable != nil { shard.durable?.hold(self) }
         write {
             UnsubackPacket(packetIdentifier: packet.packetIdentifier, reasons: reasons).encode(to: $0, version: version)
         }

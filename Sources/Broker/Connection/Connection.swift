@@ -63,7 +63,15 @@ final class Connection: Hashable {
 
     // Bytes.
     private(set) var out: OutputBuffer?
+    /// Something that was written since the last tick waits for the log.
+    var isHeld = false
+    /// The first of the shard's holds that it waits for.
+    var heldSince: UInt64 = 0
+    /// Buffers that wait for the log, and their bytes: all that is written meanwhile goes behind them.
+    var heldCount = 0
+    var heldBytes = 0
     private var pending: OutputBuffer?
+    private var released: OutputBuffer?
     var isDirty = false
     var isPausedByPressure = false
     /// Not read from until the client has taken its answers.
@@ -233,11 +241,16 @@ final class Connection: Hashable {
 
     /// Bytes that the client has not taken yet.
     @inline(__always)
-    var backlog: Int { out?.count ?? 0 }
+    var backlog: Int { (out?.count ?? 0) + heldBytes }
 
     /// Writes what has gathered; called once per tick, and when the transport has room again.
     func flush() {
         isDirty = false
+        if isHeld || heldCount > 0, let durable = shard.durable, durable.holdBack(self) { return }
+        if released != nil {
+            writeReleased()
+            guard released == nil else { return }
+        }
         guard let buffer = out else { return }
         let before = buffer.count
         guard transport.write(buffer) else {
@@ -262,7 +275,70 @@ final class Connection: Hashable {
         }
     }
 
-    func transportWritable() { flush() }
+    func transportWritable() {
+        // What waits for the log is looked at when the tick ends.
+        if isHeld || heldCount > 0 || released != nil { writeReleased() } else { flush() }
+    }
+
+    // MARK: Held back until the log has it
+
+    /// What has gathered since the last flush, and what the client has not taken of what was before.
+    func takeOutput() -> OutputBuffer? {
+        defer { out = nil }
+        return out
+    }
+
+    /// The log has what these bytes depend on.
+    func releaseHeld(_ bytes: OutputBuffer) {
+        heldCount -= 1
+        if let unsent = released {
+            unsent.append(bytes.bytes)
+            shard.giveBack(bytes)
+        } else {
+            released = bytes
+        }
+        writeReleased()
+    }
+
+    /// Released bytes that the socket has not taken yet: in front of all others.
+    private func writeReleased() {
+        guard let buffer = released else { return }
+        let before = buffer.count
+        guard transport.write(buffer) else {
+            transportClosed("tcp_closed")
+            return
+        }
+        shard.counters.bytesSent.add(before - buffer.count)
+        heldBytes -= before - buffer.count
+        guard buffer.isEmpty else {
+            if !isStalled || buffer.count < before { noteStall() }
+            return
+        }
+        released = nil
+        shard.giveBack(buffer)
+        // The rest is the ordinary flush's.
+        if out != nil {
+            shard.markDirty(self)
+        } else if heldCount == 0 {
+            if isPausedByBacklog {
+                isPausedByBacklog = false
+                shard.resumeReading(self)
+            }
+            if closesAfterFlush {
+                finishClosing()
+            } else if let session, session.hasWaiting || session.inflight.hasResends {
+                sendWaiting()
+            }
+        }
+    }
+
+    /// These bytes must not leave: what they say has not been stored. The client learns it by the end of the connection.
+    func abandonHeld(_ bytes: OutputBuffer) {
+        heldCount -= 1
+        heldBytes -= bytes.count
+        shard.giveBack(bytes)
+        if phase != .closed { transportClosed("storage_failed") } else if closesAfterFlush { finishClosing() }
+    }
 
     @inline(never)
     private func noteStall() {
@@ -275,7 +351,7 @@ final class Connection: Hashable {
     /// Ends a connection whose socket has been full for `tcp_options.send_timeout` without its client taking a byte.
     /// - Returns: whether it is to be looked at again.
     func checkStall() -> Bool {
-        guard phase != .closed, let out, !out.isEmpty else {
+        guard phase != .closed, (released ?? out).map({ !$0.isEmpty }) ?? false else {
             isStalled = false
             return false
         }
@@ -321,7 +397,7 @@ final class Connection: Hashable {
         closesAfterFlush = true
         // Also writes what waited for a client that does not read: it gets five seconds.
         shard.keepAlive.add(self, at: shard.now + 5000)
-        if out == nil { finishClosing() } else { shard.markDirty(self) }
+        if out == nil, heldCount == 0, released == nil { finishClosing() } else { shard.markDirty(self) }
     }
 
     /// Looks whether the client is late: with its CONNECT, with anything at all, with taking our last words.

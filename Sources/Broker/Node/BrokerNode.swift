@@ -3,6 +3,7 @@ import Glibc
 package import Logging
 import MQTTCodec
 import RuleEngine
+import Storage
 import Synchronization
 
 /// One broker: its shards, listeners, rules, and what they share.
@@ -34,6 +35,8 @@ package final class BrokerNode: @unchecked Sendable {
     private var nioListeners: NIOListeners?
     private var threads: [ThreadRunner] = []
     private var listenerContexts: [(context: ListenerContext, address: String)] = []
+    private var store: DurableStore?
+    let recovered = RecoveredExchanges()
     private let ruleSnapshot = Mutex(RuleSnapshot.empty)
     private let clientNumber = Atomic<UInt64>(0)
     let wakeTimer = WakeTimer()
@@ -96,6 +99,12 @@ package final class BrokerNode: @unchecked Sendable {
             nioLoops = listeners.makeLoops(Array(shards[epollCount...]))
         }
         for index in 0..<epollCount { epollLoops.append(try EpollLoop(shard: shards[index])) }
+        if let storage = options.storage {
+            let store = try openStore(storage)
+            self.store = store
+            for shard in shards { shard.durable = DurableStage(store: store, shard: shard) }
+            try restore(from: store)
+        }
         if !epollLoops.isEmpty { try listen(epollListeners) }
         try nioListeners.map { try listen(otherListeners, with: $0) }
         for (index, loop) in epollLoops.enumerated() {
@@ -173,6 +182,9 @@ package final class BrokerNode: @unchecked Sendable {
         threads = []
         acceptor?.closeListeners()
         nioListeners?.shutDown()
+        for shard in shards { shard.durable?.close() }
+        store?.close()
+        store = nil
     }
 
     // MARK: Rules

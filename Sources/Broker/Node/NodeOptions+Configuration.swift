@@ -1,5 +1,6 @@
 package import ConfigSchema
 import Glibc
+import Storage
 
 extension NodeOptions {
     /// The node that a configuration file describes.
@@ -14,6 +15,11 @@ extension NodeOptions {
         ruleEnvironment = Self.ruleEnvironment(environment)
         alarm.logs = configuration.alarm.actions.contains(.log)
         alarm.publishes = configuration.alarm.actions.contains(.publish)
+        if let durability = Durability(rawValue: configuration.durability.rawValue), durability != .none {
+            var storage = StorageOptions(directory: configuration.node.dataDirectory + "/store")
+            storage.durability = durability
+            self.storage = storage
+        }
         alarm.historyLimit = configuration.alarm.historyLimit
         alarm.historyPeriod = configuration.alarm.historyPeriod.milliseconds * 1000
     }

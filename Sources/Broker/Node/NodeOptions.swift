@@ -1,3 +1,5 @@
+package import Storage
+
 /// What a node is made of, in the form that the broker works with; made from the configuration file.
 package struct NodeOptions: Sendable {
     package var name = "sluice@127.0.0.1"
@@ -12,6 +14,8 @@ package struct NodeOptions: Sendable {
     /// Milliseconds.
     package var systemMessageInterval: Int64 = 60_000
     package var alarm = AlarmOptions()
+    /// Where sessions and retained messages are kept; nil keeps them in memory alone.
+    package var storage: StorageOptions?
     /// What `getenv()` in rules sees; names without their prefix.
     package var ruleEnvironment: [String: String] = [:]
 
@@ -19,6 +23,14 @@ package struct NodeOptions: Sendable {
         self.version = version
         self.shards = shards
     }
+}
+
+package struct StorageOptions: Sendable {
+    /// Made when it is not there; its parent must be.
+    package var directory: String
+    package var durability = Durability.process
+
+    package init(directory: String) { self.directory = directory }
 }
 
 package struct ListenerOptions: Sendable {

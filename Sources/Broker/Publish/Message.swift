@@ -59,6 +59,8 @@ struct MessageTraits: BitwiseCopyable {
     var hops: UInt8 = 0
     /// Goes to subscribers alone, past rules and the retained store. [EMQX rule-sql: direct_dispatch]
     var bypassesHooks = false
+    /// Names the QoS 2 exchange by which a persistent session sent it; 0 without one.
+    var exchange: UInt64 = 0
 
     var hasExpiry: Bool { expiresAt != .max }
 

@@ -191,6 +191,11 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
         }
     }
 
+    /// What publishers know of these subscriptions' session is out of date.
+    func invalidate(_ subscriptions: some Sequence<Subscription>) {
+        for subscription in subscriptions { withBytes(subscription.topicFilter) { invalidate($0) } }
+    }
+
     private func invalidate(_ filter: Bytes) {
         if TopicSyntax.hasWildcard(filter) {
             wildGeneration.wrappingAdd(1, ordering: .acquiringAndReleasing)
@@ -223,6 +228,7 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
                         draft.add(subscription, movedAt: place.epoch)
                     } else {
                         draft.remoteShards |= 1 << UInt64(place.shard)
+                        if subscription.session.isStored { draft.storedShards |= 1 << UInt64(place.shard) }
                     }
                 case .group(let group): draft.groups.append(GroupSnapshot(group: group, members: group.members))
                 case .rule(let rule): if !draft.rules.contains(where: { $0 === rule }) { draft.rules.append(rule) }

@@ -54,6 +54,7 @@ extension Shard {
             guard case .decided(let decision) = step, !decision.isAllowed else { continue }
             session.subscriptions[ByteString(subscription.filter)] = nil
             router.remove(subscription)
+            forget(subscription, of: session)
             logger.notice(
                 "A subscription has ended: the client may not have it any more.",
                 metadata: [

@@ -151,7 +151,18 @@ extension Shard {
             return
         }
         sessions[ObjectIdentifier(session)] = session
-        for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] { enqueue(message, in: session) }
+        for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] {
+            if message.qos > 0, let stored = session.durable {
+                var shared: Message? = message.message
+                withExtendedLifetime(message.message) {
+                    offerStored(
+                        message.message.view, &shared, qos: message.qos, isRetained: message.isRetained,
+                        identifiers: message.identifiers, session: session, durable: stored)
+                }
+            } else {
+                enqueue(message, in: session)
+            }
+        }
         arrival(self)
     }
 
@@ -163,12 +174,12 @@ extension Shard {
         session.setOnline(false)
         if let will = session.will {
             if will.delay == 0 || session.expiryInterval == 0 {
-                session.will = nil
-                publish(will, of: session)
+                publishWill(of: session)
             } else {
                 session.willAt = now + Int64(will.delay) * 1000
             }
         }
+        if let stored = session.durable, session.expiryInterval > 0 { storeAbsence(of: session, stored) }
         if session.expiryInterval == 0 {
             terminate(session, reason: "normal")
         } else {
@@ -179,6 +190,14 @@ extension Shard {
     func awaitReturn(of session: Session) {
         if session.expiryInterval != .max { session.expiresAt = now + Int64(session.expiryInterval) * 1000 }
         scheduleAbsence(session)
+    }
+
+    /// For a session that was read from the disk.
+    func resumeAbsence(of session: Session) {
+        if session.attachedShard == index, session.connection == nil, !session.isTerminated {
+            scheduleAbsence(session)
+            endAbsences()
+        }
     }
 
     private func scheduleAbsence(_ session: Session) {
@@ -206,10 +225,7 @@ extension Shard {
             }
             if let willAt = session.willAt, willAt <= now {
                 session.willAt = nil
-                if let will = session.will {
-                    session.will = nil
-                    publish(will, of: session)
-                }
+                publishWill(of: session)
             }
             if session.expiresAt <= now { terminate(session, reason: "expired") } else { scheduleAbsence(session) }
         }
@@ -221,8 +237,9 @@ extension Shard {
         session.isTerminated = true
         counters.sessionsTerminated.add(1)
         for subscription in session.subscriptions.values { router.remove(subscription) }
-        session.subscriptions = [:]
         passOnWhatIsLeft(of: session)
+        if session.durable != nil { dropStored(session) }
+        session.subscriptions = [:]
         session.retainedBacklog = []
         sessions[ObjectIdentifier(session)] = nil
         node.registry.remove(session)
@@ -235,6 +252,10 @@ extension Shard {
     /// What a member of a shared group leaves behind goes to another member, in its order: QoS 1 that was not
     /// acknowledged, and what has not been sent. Not QoS 2 under way: the client may have it. [MQTT-4.8.2-5]
     private func passOnWhatIsLeft(of session: Session) {
+        if let stored = session.durable {
+            if !isDraining { passOnStored(of: session, stored) { passOn($0, of: session) } }
+            return
+        }
         let unacknowledged = session.inflight.unacknowledged
         session.inflight.removeAll()
         var waiting = session.queue
@@ -256,6 +277,17 @@ extension Shard {
             dropped(queued, session: session, reason: .expired)
         } else {
             redispatch(queued.message, group: queued.identifiers.sharedGroup)
+        }
+    }
+
+    /// Publishes what the client left; a persistent session's record keeps it until everyone has stored it.
+    func publishWill(of session: Session) {
+        guard let will = session.will else { return }
+        session.will = nil
+        publish(will, of: session)
+        guard session.durable != nil else { return }
+        durable?.whenStored { [unowned self] in
+            if session.attachedShard == index, !session.isTerminated { saveRecord(of: session) }
         }
     }
 

@@ -42,6 +42,8 @@ final class ShardCounters: Sendable {
     let subscriptionsOverQuota = Counter()
     let droppedAwaitingRelease = Counter()
     let sendTimeouts = Counter()
+    let storageRefused = Counter()
+    let storageLost = Counter()
     let connects = Counter()
     let connectsRefused = Counter()
     let connected = Counter()
@@ -111,6 +113,7 @@ final class ShardCounters: Sendable {
             ("messages.dropped.no_subscribers", messagesDroppedNoSubscribers.current),
             ("messages.dropped.await_pubrel_timeout", droppedAwaitingRelease.current),
             ("messages.redispatched", messagesRedispatched.current),
+            ("messages.storage.refused", storageRefused.current), ("messages.storage.lost", storageLost.current),
             (
                 "messages.retained.refused",
                 retainedTooLarge.current + retainedFull.current + retainedTooDeep.current

@@ -17,6 +17,13 @@ extension Connection {
                 retainAsPublished: wanted.retainAsPublished, retainHandling: wanted.retainHandling)
             let subscription = Subscription(session: session, filter: filter, options: options)
             guard shard.router.exclusive.claim(subscription) else { continue }
+            guard shard.save(subscription, of: session) else {
+                shard.router.exclusive.release(subscription)
+                shard.logger.warning(
+                    "An automatic subscription was left out: it cannot be stored.",
+                    metadata: ["mqtt.filter": "\(wanted.topic)", "client.id": "\(session.clientID)"])
+                continue
+            }
             let isNew = install(subscription, in: session, properties: Properties())
             sendRetained(subscription, isNew: isNew, session: session)
         }

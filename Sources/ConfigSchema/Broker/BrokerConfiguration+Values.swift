@@ -30,6 +30,7 @@ extension BrokerConfiguration {
         alarm = AlarmSettings(
             actions: alarms[BrokerFields.Alarm.actions], historyLimit: alarms[BrokerFields.Alarm.sizeLimit],
             historyPeriod: alarms[BrokerFields.Alarm.validityPeriod])
+        durability = values[BrokerFields.durability]
         let files = values[BrokerFields.rules]
         rules = RuleFileSettings(
             paths: files[BrokerFields.Rules.paths], pathsAreDefault: !files.isSet(BrokerFields.Rules.paths),

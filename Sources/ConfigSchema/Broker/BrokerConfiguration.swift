@@ -10,11 +10,15 @@ package struct BrokerConfiguration: Sendable {
     package var autoSubscriptions: [AutoSubscribeSettings]
     package var sysTopics: SysTopicSettings
     package var alarm: AlarmSettings
+    package var durability: DurabilityMode
     package var rules: RuleFileSettings
     package var log: LogSettings
     /// How long queued work may go on after SIGTERM.
     package var drainTimeout: Duration
 }
+
+/// What must have happened before a message is acknowledged.
+package enum DurabilityMode: String, Sendable, CaseIterable { case none, process, fsync }
 
 package struct NodeSettings: Sendable {
     package enum Role: String, Sendable, CaseIterable { case core, replicant }

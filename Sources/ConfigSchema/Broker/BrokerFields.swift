@@ -11,14 +11,20 @@ package enum BrokerFields {
     static let rules = Field(group: "rules", Rules.all, doc: "Where the rule files are.")
     static let ruleEngine = Field(group: "rule_engine", RuleEngine.all, doc: "How rules run.")
     static let log = Field(group: "log", Log.all, doc: "What the node writes down.")
+    static let durability = Field(
+        "durability", FieldType<DurabilityMode>.choice, default: .process,
+        doc:
+            "What must have happened before a message is acknowledged: `process` (written to the kernel: survives the death "
+            + "of the process), `fsync` (synced to the disk: survives power loss), `none` (memory only: a restart loses all "
+            + "sessions, their queues and retained messages).")
     static let shutdown = Field(group: "shutdown", Shutdown.all, doc: "How the node ends.")
 
     /// The whole configuration.
     package static let all = FieldSet(
         "the configuration",
         [
-            node, listeners, mqtt, retainer, delayed, rewrite, autoSubscribe, sysTopics, alarm, rules, ruleEngine, log,
-            shutdown,
+            node, listeners, mqtt, retainer, delayed, rewrite, autoSubscribe, sysTopics, alarm, durability, rules,
+            ruleEngine, log, shutdown,
         ] + access + otherRoots)
 
     /// EMQX's other roots: named here so that the answer is "not supported yet" rather than "unknown".
