@@ -103,6 +103,11 @@ def page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def without_lines(text: str) -> str:
+    """Which files bear which numbers: a line that moved makes the page a little wrong, not stale."""
+    return re.sub(r"(:|#L)\d+", "", text)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
@@ -111,7 +116,7 @@ def main() -> int:
     if not arguments.check:
         PAGE.write_text(text)
         return 0
-    if PAGE.exists() and PAGE.read_text() == text:
+    if PAGE.exists() and without_lines(PAGE.read_text()) == without_lines(text):
         return 0
     print("docs/conformance.md is not current: make conformance-page", file=sys.stderr)
     return 1

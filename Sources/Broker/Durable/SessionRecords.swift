@@ -53,8 +53,9 @@ struct SessionRecord {
 
     func append(to buffer: OutputBuffer) {
         buffer.append(Self.version)
-        buffer.append((isCleanStart ? 1 : 0) | (username != nil ? 2 : 0) | (will != nil ? 4 : 0)
-            | (owner != nil ? 8 : 0) as UInt8)
+        buffer.append(
+            (isCleanStart ? 1 : 0) | (username != nil ? 2 : 0) | (will != nil ? 4 : 0)
+                | (owner != nil ? 8 : 0) as UInt8)
         buffer.append(littleEndian: createdAt)
         buffer.append(littleEndian: leftAt)
         buffer.append(littleEndian: expiryInterval)
