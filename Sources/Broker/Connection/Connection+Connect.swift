@@ -29,6 +29,7 @@ extension Connection {
         let settings = shard.settings
         if shard.isDraining { return .serverUnavailable }
         if packet.properties.authenticationMethod != nil { return .badAuthenticationMethod }
+        applyCertificate(to: &packet)
         if settings.useUsernameAsClientID, let username = packet.username { packet.clientID = username }
         if packet.clientID.isEmpty {
             if packet.version != .v5, !packet.cleanStart { return .clientIdentifierNotValid }

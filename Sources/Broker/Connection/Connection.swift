@@ -55,6 +55,9 @@ final class Connection: Hashable {
     var isPausedByPressure = false
     /// Not read from until the client has taken its answers.
     private var isPausedByBacklog = false
+    /// Not read from until its rates allow it; ``limiter`` knows when.
+    var isPausedByRate = false
+    let limiter: ReceiveLimiter?
     private var closesAfterFlush = false
     /// Monotonic milliseconds.
     var lastReceived: Int64
@@ -73,6 +76,7 @@ final class Connection: Hashable {
         self.endpoints = endpoints
         highWaterMark = listener.highWaterMark
         sendTimeout = listener.sendTimeout
+        limiter = listener.makeLimiter(now: shard.now)
         lastReceived = shard.now
         acceptedAt = shard.now
         shard.connections.insert(self)
@@ -91,9 +95,10 @@ final class Connection: Hashable {
         guard phase != .closed else { return }
         lastReceived = shard.now
         shard.counters.bytesReceived.add(bytes.count)
+        if let limiter, !limiter.received(bytes: bytes.count, now: shard.now) { shard.throttle(self) }
         if let pending {
             pending.append(bytes)
-            if phase != .awaitingSession { consumePending() }
+            if phase != .awaitingSession, !isPausedByRate { consumePending() }
         } else {
             let consumed = consume(bytes)
             if consumed < bytes.count, phase != .closed { keep(Bytes(rebasing: bytes[consumed...])) }
@@ -128,7 +133,7 @@ final class Connection: Hashable {
     private func consume(_ bytes: Bytes) -> Int {
         var offset = 0
         do throws(ProtocolViolation) {
-            while phase != .closed, phase != .awaitingSession {
+            while phase != .closed, phase != .awaitingSession, !isPausedByRate {
                 let rest = Bytes(rebasing: bytes[offset...])
                 guard let header = try FrameHeader.read(rest, version: version) else { break }
                 let size = header.headerLength + header.remainingLength
@@ -165,7 +170,9 @@ final class Connection: Hashable {
     private func handle(_ header: FrameHeader, body: Bytes) throws(ProtocolViolation) {
         shard.counters.packetsReceived.add(1)
         switch header.type {
-        case .publish: try handlePublish(body, flags: header.flags)
+        case .publish:
+            try handlePublish(body, flags: header.flags)
+            if let limiter, !limiter.receivedMessage(now: shard.now) { shard.throttle(self) }
         case .puback, .pubrec, .pubrel, .pubcomp: try handleAcknowledgement(body, header: header)
         default: try handleOther(header, body: body)
         }
@@ -265,10 +272,12 @@ final class Connection: Hashable {
     }
 
     func resumeIfPossible() {
-        guard phase == .connected || phase == .awaitingConnect, !isPausedByPressure, !isPausedByBacklog else { return }
+        guard phase == .connected || phase == .awaitingConnect, !isPausedByPressure, !isPausedByBacklog,
+            !isPausedByRate
+        else { return }
         consumePending()
         // What was read may have stopped the reading again.
-        guard phase != .closed, phase != .awaitingSession, !isPausedByPressure else { return }
+        guard phase != .closed, phase != .awaitingSession, !isPausedByPressure, !isPausedByRate else { return }
         if backlog > answerLimit { pauseForBacklog() } else { transport.resumeReading() }
     }
 
@@ -316,7 +325,7 @@ final class Connection: Hashable {
         case .awaitingSession, .connected:
             guard keepAliveLimit > 0 else { return }
             // Who is not read from cannot be heard.
-            if isPausedByPressure || phase == .awaitingSession { lastReceived = shard.now }
+            if isPausedByPressure || isPausedByRate || phase == .awaitingSession { lastReceived = shard.now }
             let deadline = lastReceived + keepAliveLimit
             if shard.now >= deadline {
                 close(reason: "keepalive_timeout", code: .keepAliveTimeout)

@@ -1,8 +1,10 @@
+package import ConfigSchema
+
 /// The limits and habits of the protocol, in the units that the message path compares with. Made from the
 /// configuration's `mqtt.*` and `retainer.*` keys; immutable while the node runs.
 package struct MQTTZone: Sendable {
     /// Milliseconds from accept to CONNECT.
-    package var idleTimeout: Int64 = 15_000
+    package var idleTimeout: Int64 = 10_000
     /// Bytes of a whole packet.
     package var maxPacketSize = 1024 * 1024
     package var maxClientIDLength = 65_535
@@ -37,6 +39,8 @@ package struct MQTTZone: Sendable {
     package var keepAliveMultiplier = 1.5
     package var responseInformation = ""
     package var useUsernameAsClientID = false
+    package var certificateAsUsername = MQTTSettings.PeerCertificateName.disabled
+    package var certificateAsClientID = MQTTSettings.PeerCertificateName.disabled
     package var retainerEnabled = true
     /// Milliseconds for retained messages that bring no expiry; 0 keeps them.
     package var retainedExpiryInterval: Int64 = 0

@@ -14,11 +14,41 @@ class Transport {
     func close() {}
 }
 
-/// The two ends of a connection as text.
-struct Endpoints {
+/// The two ends of a connection as text, and who the client has proved to be.
+struct Endpoints: Sendable {
     var peerHost: String
     var peerPort: Int
     var localName: String
+    /// Nil where the client showed none, or none was asked for.
+    var certificate: PeerCertificate?
 
-    var peerName: String { peerHost.contains(":") ? "[\(peerHost)]:\(peerPort)" : "\(peerHost):\(peerPort)" }
+    var peerName: String { Self.name(peerHost, peerPort) }
+
+    static func name(_ host: String, _ port: Int) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}
+
+extension Endpoints {
+    /// What a trusted proxy says instead of what the socket does.
+    mutating func replace(by header: ProxyHeader) {
+        if let source = header.source {
+            peerHost = source.address.text
+            peerPort = Int(source.port)
+        }
+        if let destination = header.destination {
+            localName = Self.name(destination.address.text, Int(destination.port))
+        }
+        if let name = header.commonName { certificate = PeerCertificate(commonName: name) }
+    }
+}
+
+/// What a client's certificate says, once it has been verified: here, or by a trusted proxy, which tells the common name
+/// alone.
+struct PeerCertificate: Sendable, Equatable {
+    var commonName: String?
+    /// The subject as RFC 4514 writes it: `CN=sensor 1,O=Example,C=DE`.
+    var distinguishedName: String?
+    /// `DNS:…`, `email:…`, `URI:…`, `IP:…`.
+    var alternativeNames: [String] = []
 }

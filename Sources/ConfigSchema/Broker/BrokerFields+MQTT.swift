@@ -2,7 +2,7 @@ extension BrokerFields {
     /// [EMQX configuration: mqtt]
     enum MQTT {
         static let idleTimeout = Field(
-            "idle_timeout", .durationOrInfinity, default: .at(.seconds(15)), doc: "From the connection to its CONNECT.")
+            "idle_timeout", .durationOrInfinity, default: .at(.seconds(10)), doc: "From the connection to its CONNECT.")
         static let packetSize = Field(
             "max_packet_size", .byteSize(ByteSize(bytes: 64)...(.megabytes(256))), default: .megabytes(1),
             doc: "Larger packets are refused from their header. [MQTT-3.2.2-15]")
@@ -73,6 +73,12 @@ extension BrokerFields {
             doc: "Read for EMQX's files.")
         static let usernameAsClientID = Field(
             "use_username_as_clientid", .bool, default: false, doc: "Whether the user name replaces the client id.")
+        static let certificateAsUsername = Field(
+            "peer_cert_as_username", FieldType<MQTTSettings.PeerCertificateName>.choice, default: .disabled,
+            doc: "What of the client's certificate replaces the user name: `cn` its common name, `dn` its subject.")
+        static let certificateAsClientID = Field(
+            "peer_cert_as_clientid", FieldType<MQTTSettings.PeerCertificateName>.choice, default: .disabled,
+            doc: "What of the client's certificate replaces the client id.")
 
         static let all = FieldSet(
             "mqtt",
@@ -81,15 +87,13 @@ extension BrokerFields {
                 strategy,
                 ignoreLoop, sessionExpiry, messageExpiry, inflight, awaitingRel, queueLength, queueBytes, queueQoS0,
                 subscriptions, upgradeQoS, serverKeepAlive, keepAliveMultiplier, responseInformation, strictMode,
-                usernameAsClientID,
+                usernameAsClientID, certificateAsUsername, certificateAsClientID,
                 awaitRelTimeout, retryInterval,
                 UnsupportedField("exclusive_subscription", accepts: "false"),
                 UnsupportedField("mqueue_priorities", accepts: "disabled"),
                 UnsupportedField("mqueue_default_priority", accepts: "lowest"),
                 UnsupportedField("keepalive_check_interval", accepts: "30s"), UnsupportedField("client_attrs_init"),
                 UnsupportedField("clientid_override", accepts: "disabled"),
-                UnsupportedField("peer_cert_as_username", accepts: "disabled"),
-                UnsupportedField("peer_cert_as_clientid", accepts: "disabled"),
                 UnsupportedField("shared_dispatch_ack_enabled", accepts: "false"),
             ])
     }

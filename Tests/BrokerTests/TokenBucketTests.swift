@@ -1,0 +1,56 @@
+import Broker
+import Testing
+
+@Suite struct TokenBucketTests {
+    /// 10 in a second.
+    private let rate = TokenBucket.Rate(burst: 10, perMillisecond: 0.01)
+
+    @Test func `a full bucket gives its burst at once, then one token at a time`() {
+        var bucket = TokenBucket(rate, now: 1000)
+        for left in (0..<10).reversed() { #expect(bucket.take(1, now: 1000) == (left > 0)) }
+        #expect(bucket.wait(now: 1000) == 100)
+        #expect(bucket.wait(now: 1099) == 1)
+        #expect(bucket.wait(now: 1100) == 0)
+        #expect(!bucket.take(1, now: 1100))
+        #expect(bucket.wait(now: 1100) == 100)
+    }
+
+    @Test func `what was taken beyond the tokens is waited for`() {
+        var bucket = TokenBucket(rate, now: 0)
+        #expect(!bucket.take(30, now: 0))
+        // Back from -20 to 1.
+        #expect(bucket.wait(now: 0) == 2100)
+        #expect(bucket.wait(now: 2100) == 0)
+    }
+
+    @Test func `a pause gives no more than a burst`() {
+        var bucket = TokenBucket(rate, now: 0)
+        bucket.take(10, now: 0)
+        for left in (0..<10).reversed() { #expect(bucket.take(1, now: 3_600_000) == (left > 0)) }
+    }
+
+    @Test func `a clock that stands still or goes back gives nothing`() {
+        var bucket = TokenBucket(rate, now: 5000)
+        bucket.take(10, now: 5000)
+        #expect(bucket.wait(now: 4000) == 100)
+        #expect(bucket.wait(now: 5000) == 100)
+    }
+
+    /// Over a long time the rate holds, however the takes fall.
+    @Test func `the rate holds over any pattern of takes`() {
+        var random = RandomNumbers(seed: 3)
+        for _ in 0..<50 {
+            var bucket = TokenBucket(rate, now: 0)
+            var now: Int64 = 0
+            var taken = 0
+            while now < 100_000 {
+                now += Int64.random(in: 0...300, using: &random)
+                while bucket.wait(now: now) == 0 {
+                    bucket.take(1, now: now)
+                    taken += 1
+                }
+            }
+            #expect((990...1020).contains(taken), "\(taken) in \(now) ms")
+        }
+    }
+}
