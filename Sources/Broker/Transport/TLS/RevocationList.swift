@@ -1,5 +1,4 @@
-import Crypto
-import CryptoExtras
+import CCrypto
 import Glibc
 import NIOSSL
 import SwiftASN1
@@ -140,32 +139,20 @@ private struct SignatureAlgorithm: Equatable {
         }
     }
 
-    /// False also where the key is of another kind.
+    /// - Parameter key: a SubjectPublicKeyInfo.
+    /// - Returns: false also where the key is of another kind, or none.
     func verifies(_ signature: ArraySlice<UInt8>, of bytes: ArraySlice<UInt8>, key: [UInt8]) -> Bool {
-        switch digest {
-        case 256: verifies(signature, SHA256.hash(data: bytes), key)
-        case 384: verifies(signature, SHA384.hash(data: bytes), key)
-        default: verifies(signature, SHA512.hash(data: bytes), key)
+        let publicKey = key.withUnsafeBufferPointer { buffer -> OpaquePointer? in
+            var position = buffer.baseAddress
+            return d2i_PUBKEY(nil, &position, buffer.count)
         }
-    }
-
-    private func verifies(_ signature: ArraySlice<UInt8>, _ digest: some Digest, _ key: [UInt8]) -> Bool {
-        if isRSA {
-            guard let key = try? _RSA.Signing.PublicKey(derRepresentation: key) else { return false }
-            let signature = _RSA.Signing.RSASignature(rawRepresentation: signature)
-            return key.isValidSignature(signature, for: digest, padding: .insecurePKCS1v1_5)
-        }
-        if let key = try? P256.Signing.PublicKey(derRepresentation: key) {
-            let signature = try? P256.Signing.ECDSASignature(derRepresentation: signature)
-            return signature.map { key.isValidSignature($0, for: digest) } ?? false
-        }
-        if let key = try? P384.Signing.PublicKey(derRepresentation: key) {
-            let signature = try? P384.Signing.ECDSASignature(derRepresentation: signature)
-            return signature.map { key.isValidSignature($0, for: digest) } ?? false
-        }
-        guard let key = try? P521.Signing.PublicKey(derRepresentation: key),
-            let signature = try? P521.Signing.ECDSASignature(derRepresentation: signature)
-        else { return false }
-        return key.isValidSignature(signature, for: digest)
+        guard let publicKey else { return false }
+        defer { EVP_PKEY_free(publicKey) }
+        guard EVP_PKEY_is_a(publicKey, isRSA ? "RSA" : "EC") == 1, let context = EVP_MD_CTX_new() else { return false }
+        defer { EVP_MD_CTX_free(context) }
+        let algorithm = digest == 256 ? EVP_sha256() : digest == 384 ? EVP_sha384() : EVP_sha512()
+        guard EVP_DigestVerifyInit(context, nil, algorithm, nil, publicKey) == 1 else { return false }
+        let (signature, bytes) = (Array(signature), Array(bytes))
+        return EVP_DigestVerify(context, signature, signature.count, bytes, bytes.count) == 1
     }
 }
