@@ -156,8 +156,11 @@ final class NoWebSocketHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
 
-    /// Not HTTP, which has been answered.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    /// What is not HTTP has been answered by now; a refused upgrade comes as a request next.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if error is HTTPServerUpgradeErrors || error is NIOWebSocketUpgradeError { return }
+        context.close(promise: nil)
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard case .head(let head) = Self.unwrapInboundIn(data) else { return }
