@@ -4,8 +4,10 @@ import Synchronization
 
 /// Sees that the files of the TLS listeners have changed, and has them read again. A thread of its own.
 ///
+/// `@unchecked Sendable`: what it watches is under its lock; the thread is the node's to start and stop.
+///
 /// Looks each second instead of being told: certificates change behind symbolic links and mounts as often as in place.
-final class CertificateWatcher: @unchecked Sendable {  // what it watches is its thread's own; start and stop are the node's
+final class CertificateWatcher: @unchecked Sendable {
     private struct Watched {
         let listener: NIOListener
         let tls: TLSContexts
