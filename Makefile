@@ -111,6 +111,10 @@ rules-test: build ## check the rule files in rules/ and run their inline tests
 functions-page: build ## write docs/reference/functions.md, the page of the rule language's functions
 	$(BIN) rules functions --markdown > docs/reference/functions.md
 
+.PHONY: conformance-page
+conformance-page: ## write docs/conformance.md: MQTT's statements, the code and the tests that bear their numbers
+	@python3 scripts/conformance-page.py
+
 .PHONY: check-imports
 check-imports: ## compare the imports in the sources with the arrows in Package.swift
 	@SWIFT="$(SWIFT)" python3 scripts/check-imports.py
@@ -129,6 +133,7 @@ ci: ## everything: imports, format, build, tests, rules, conformance, a short fu
 	@$(MAKE) setup
 	@$(MAKE) check-imports
 	@$(MAKE) format-check
+	@python3 scripts/conformance-page.py --check
 	@$(MAKE) test
 	$(BIN) rules check rules/
 	$(BIN) rules test rules/

@@ -22,6 +22,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
@@ -35,12 +36,18 @@ let package = Package(
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        // bcrypt: libxcrypt's crypt_r.
+        .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CBytes"),
         // Types alone: the library is looked for at run time.
         .systemLibrary(name: "CJQ"),
 
+        // CRC32C by the processor's instruction where it has one.
+        .target(name: "CCRC32C"),
+
         .target(name: "Buffers", swiftSettings: settings),
+        .target(name: "Storage", dependencies: ["Buffers", "CCRC32C", "CLinux"], swiftSettings: settings),
         .target(name: "Topics", dependencies: ["Buffers"], swiftSettings: settings),
         .target(name: "MQTTCodec", dependencies: ["Topics", "Buffers"], swiftSettings: settings),
         .target(name: "ConfigSchema", dependencies: ["CYAML"], swiftSettings: settings),
@@ -56,14 +63,21 @@ let package = Package(
             dependencies: ["RuleEngine", "ConfigSchema", "Buffers", "CCurl", "CLinux", collections, log],
             swiftSettings: settings),
         .target(
+            name: "Access",
+            dependencies: [
+                "ConfigSchema", "Topics", "Buffers", "CCrypt", "CCurl", "CPCRE2", log,
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "RuleFiles", dependencies: ["ConfigSchema", "RuleEngine", "Sinks", "Topics", "Buffers", "CZlib"],
             swiftSettings: settings),
         .target(
             name: "Broker",
             dependencies: [
-                "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "CCrypto",
-                "CLinux",
-                collections,
+                "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "Access",
+                "Storage", "CCrypto", "CLinux", collections,
                 log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -77,7 +91,7 @@ let package = Package(
         .target(
             name: "Management",
             dependencies: [
-                "Broker", "Sinks", log,
+                "Broker", "Sinks", "Access", "ConfigSchema", log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
@@ -85,7 +99,7 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Broker", "Management", "RuleFiles", "RuleEngine", "ConfigSchema", log,
+                "Broker", "Management", "RuleFiles", "RuleEngine", "ConfigSchema", "Access", log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -98,11 +112,16 @@ let package = Package(
             exclude: ["Payloads"], swiftSettings: settings),
 
         .testTarget(name: "BuffersTests", dependencies: ["Buffers"], swiftSettings: settings),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "Buffers", "CCRC32C"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics"], swiftSettings: settings),
         .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec"], swiftSettings: settings),
         .testTarget(name: "ConfigSchemaTests", dependencies: ["ConfigSchema"], swiftSettings: settings),
         .testTarget(name: "RuleEngineTests", dependencies: ["RuleEngine"], swiftSettings: settings),
         .testTarget(name: "SinksTests", dependencies: ["Sinks"], swiftSettings: settings),
+        .testTarget(
+            name: "AccessTests",
+            dependencies: ["Access", "ConfigSchema", "Buffers", log],
+            swiftSettings: settings),
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(
             name: "BrokerTests",

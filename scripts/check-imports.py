@@ -32,10 +32,12 @@ FOUNDATION_NAME = re.compile(r"^Foundation")
 # each entry, so a folder can be under several.
 FORBIDDEN = [
     ("Sources/Buffers", [NIO, FOUNDATION_NAME], "bytes are plain memory"),
+    ("Sources/Storage", [NIO, FOUNDATION_NAME], "shards call it at the end of each tick"),
     ("Sources/Topics", [NIO, FOUNDATION_NAME], "the index is on the message path"),
     ("Sources/MQTTCodec", [NIO, FOUNDATION_NAME], "the codec parses the shard's own buffer"),
     ("Sources/RuleEngine", [NIO, FOUNDATION_NAME], "the rule engine knows no network, and Foundation is slow"),
     ("Sources/Sinks", [NIO], "sinks have their own threads"),
+    ("Sources/Access", [NIO], "access control has threads of its own, and is tested without a server"),
     ("Sources/RuleFiles", [NIO], "rule files are read without a server too"),
     ("Sources/ConfigSchema", [NIO], "configuration is read without a server too"),
     ("Sources/Broker/Connection", [NIO], "the protocol sees four transport operations only"),

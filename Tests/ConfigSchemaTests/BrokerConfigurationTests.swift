@@ -2,8 +2,12 @@ import ConfigSchema
 import Testing
 
 struct BrokerConfigurationTests {
-    private func load(_ yaml: String?, _ variables: [String: String] = [:]) -> BrokerConfiguration.Loaded {
-        let environment = Environment(variables: variables) { path in
+    /// - Parameter isOpen: whether listeners for everybody are no matter here.
+    private func load(_ yaml: String?, _ variables: [String: String] = [:], isOpen: Bool = true)
+        -> BrokerConfiguration.Loaded
+    {
+        let open = isOpen ? ["SLUICE_ALLOW_ANONYMOUS": "true"] : [:]
+        let environment = Environment(variables: variables.merging(open) { own, _ in own }) { path in
             switch path {
             case "sluice.yaml": yaml.map { Array($0.utf8) }
             case "c.pem", "k.pem": [0x2D]
@@ -102,7 +106,7 @@ struct BrokerConfigurationTests {
                 listeners:
                   tcp: {a: {bnd: 1883}, b: {bind: 99999}}
                   ssl: {s: {bind: 8883}}
-                mqtt: {max_inflight: 0, exclusive_subscription: true, max_qos_alowed: 1}
+                mqtt: {max_inflight: 0, mqueue_default_priority: high, max_qos_alowed: 1}
                 dashboard: {listeners: {}}
                 log: {level: loud}
                 """) == [
@@ -114,8 +118,8 @@ struct BrokerConfigurationTests {
                     "sluice.yaml:5:12: error KEY001: listeners.ssl.s.ssl_options needs the key \"certfile\"; it takes a text",
                     "sluice.yaml:5:12: error KEY001: listeners.ssl.s.ssl_options needs the key \"keyfile\"; it takes a text",
                     "sluice.yaml:6:22: error KEY004: mqtt.max_inflight takes an integer from 1 to 65535, not 0",
-                    "sluice.yaml:6:49: error KEY006: mqtt.exclusive_subscription is not supported yet; leave it out, or write false",
-                    "sluice.yaml:6:55: error KEY002: unknown key \"max_qos_alowed\" in mqtt; did you mean \"max_qos_allowed\"?",
+                    "sluice.yaml:6:50: error KEY006: mqtt.mqueue_default_priority is not supported yet; leave it out, or write lowest",
+                    "sluice.yaml:6:56: error KEY002: unknown key \"max_qos_alowed\" in mqtt; did you mean \"max_qos_allowed\"?",
                     "sluice.yaml:7:12: error KEY006: dashboard is not supported yet; leave it out",
                     "sluice.yaml:8:14: error KEY003: log.level takes one of debug, info, notice, warning, error, not \"loud\"",
                 ])
@@ -123,8 +127,32 @@ struct BrokerConfigurationTests {
 
     @Test func `a key that is not built may say what changes nothing`() {
         #expect(
-            problems("mqtt: {exclusive_subscription: false, mqueue_priorities: disabled, client_attrs_init: []}")
+            problems("mqtt: {mqueue_default_priority: lowest, mqueue_priorities: disabled, client_attrs_init: []}")
                 .isEmpty)
+    }
+
+    @Test func `topic extensions are read with EMQX's keys and defaults`() throws {
+        let plain = try #require(load(nil).configuration)
+        #expect(plain.delayed.isEnabled)
+        #expect(plain.delayed.maximumMessages == .at(100_000))
+        #expect(!plain.mqtt.exclusiveSubscription)
+        #expect(plain.sysTopics.tellsConnected && !plain.sysTopics.tellsSubscribed)
+        let loaded = load(
+            """
+            delayed: {enable: false, max_delayed_messages: 0}
+            rewrite:
+              - {action: publish, source_topic: x/#, re: "^x/(.+)$", dest_topic: y/$1}
+            auto_subscribe: {topics: [{topic: "c/${clientid}", qos: 1, nl: 1}]}
+            sys_topics: {sys_event_messages: {client_subscribed: true}}
+            """)
+        let configuration = try #require(loaded.configuration, "\(loaded.problems.map(\.headline))")
+        #expect(!configuration.delayed.isEnabled)
+        #expect(configuration.delayed.maximumMessages == .infinity)
+        #expect(configuration.rewrites.map(\.destination) == ["y/$1"])
+        #expect(configuration.rewrites.map(\.action) == [.publish])
+        #expect(configuration.autoSubscriptions.map(\.topic) == ["c/${clientid}"])
+        #expect(configuration.autoSubscriptions.map(\.noLocal) == [true])
+        #expect(configuration.sysTopics.tellsSubscribed)
     }
 
     @Test func `two listeners cannot bind one address`() {

@@ -1,52 +1,202 @@
+import Access
 import Buffers
 import MQTTCodec
+import Topics
 
-/// What authentication decided about a client. [EMQX: client.check_authn_complete]
-struct AuthenticationResult {
-    /// `success`, or why not.
-    var reason: ReasonCode
-    var isAnonymous: Bool
-    var isSuperuser: Bool
+/// What a connection knows of its client's rights. Made when something is asked for the first time.
+final class ConnectionDecisions {
+    let cache: AuthorizationCache?
+    /// Of the rules by which the cache was filled.
+    var generation: UInt64
+    /// What others have answered about the packet at the front.
+    var answers: [(key: DecisionKey, decision: AccessDecision)] = []
+    /// Answers that have not come yet.
+    var awaited = 0
 
-    /// Where nobody asks who a client is.
-    static let anonymous = AuthenticationResult(reason: .success, isAnonymous: true, isSuperuser: false)
+    init(_ control: AccessControl) {
+        let settings = control.settings.authorization
+        cache =
+            settings.caches
+            ? AuthorizationCache(limit: settings.cacheSize, timeToLive: settings.cacheTime.milliseconds) : nil
+        generation = control.generation
+    }
 }
 
-/// What a client wants to do with a topic.
-enum AccessAction {
-    case publish, subscribe
+struct DecisionKey: Equatable {
+    var flags: UInt8
+    var topic: [UInt8]
+}
 
-    var text: StaticString {
-        switch self {
-        case .publish: "publish"
-        case .subscribe: "subscribe"
+/// The seam of authorization: what is decided is reported here and nowhere else.
+extension Connection {
+    private enum Finding {
+        case decided(AccessDecision)
+        case asks(Int, AuthorizationChain)
+    }
+
+    /// Whether a PUBLISH may be; says so to the client when not. [MQTT-3.3.5-2]
+    /// - Returns: false when it is refused, and when somebody else is asked first: then it is read once more.
+    @inline(never)
+    func mayPublish(_ packet: PublishView, topic: Bytes, hash: UInt64, session: Session) throws(ProtocolViolation)
+        -> Bool
+    {
+        let request = AccessRequest(
+            .publish, topic: topic, qos: packet.qos.rawValue, isRetained: packet.isRetained)
+        let decision: AccessDecision
+        switch finding(request, hash: hash) {
+        case .decided(let known): decision = known
+        case .asks(let source, let chain):
+            ask(request, source, chain)
+            return false
+        }
+        decisions?.answers.removeAll()
+        report(decision, request, session: session)
+        if decision.isAllowed { return true }
+        shard.counters.publishesDenied.add(1)
+        logDenial(request)
+        if shard.node.access?.settings.authorization.denyAction == .disconnect {
+            throw ProtocolViolation(.notAuthorized, clause: "MQTT-4.13.1-1", "A message to a forbidden topic came.")
+        }
+        // Before 5.0 there is no other answer than that it was received. [MQTT3-3.3.5-2]
+        switch packet.qos {
+        case .atMostOnce: break
+        case .atLeastOnce, .exactlyOnce:
+            write {
+                AckEncoder.append(
+                    packet.qos == .atLeastOnce ? .puback : .pubrec, packetIdentifier: packet.packetIdentifier,
+                    reason: isV5 ? .notAuthorized : .success, version: version, to: $0)
+            }
+        }
+        return false
+    }
+
+    /// Which of the packet's subscriptions are forbidden, by their place in it.
+    /// - Returns: nil when somebody else is asked first: then the packet is read once more.
+    func deniedSubscriptions(_ packet: SubscribePacket, session: Session) throws(ProtocolViolation) -> Set<Int>? {
+        guard shard.rules.watchesAccess else { return [] }
+        var found: [(index: Int, filter: String, qos: UInt8, decision: AccessDecision)] = []
+        for (index, entry) in packet.subscriptions.enumerated() where refusal(of: entry, session: session) == nil {
+            // `$share/group/secret/#` is authorised as what it would read.
+            let filter = plainFilter(entry.filter)
+            withBytes(filter) { bytes in
+                let request = AccessRequest(.subscribe, topic: bytes, qos: entry.options.qos.rawValue)
+                switch finding(request, hash: topicHash(bytes)) {
+                case .decided(let decision): found.append((index, filter, request.qos, decision))
+                case .asks(let source, let chain): ask(request, source, chain)
+                }
+            }
+        }
+        guard !isAwaitingDecision else { return nil }
+        decisions?.answers.removeAll()
+        var denied: Set<Int> = []
+        for (index, filter, qos, decision) in found {
+            withBytes(filter) { bytes in
+                let request = AccessRequest(.subscribe, topic: bytes, qos: qos)
+                report(decision, request, session: session)
+                guard !decision.isAllowed else { return }
+                shard.counters.subscribesDenied.add(1)
+                logDenial(request)
+                denied.insert(index)
+            }
+        }
+        if !denied.isEmpty, shard.node.access?.settings.authorization.denyAction == .disconnect {
+            throw ProtocolViolation(.notAuthorized, clause: "MQTT-4.13.1-1", "A forbidden subscription was asked for.")
+        }
+        return denied
+    }
+
+    // MARK: Finding out
+
+    private func finding(_ request: AccessRequest, hash: UInt64) -> Finding {
+        guard let control = shard.node.access, control.authorizes, let access else { return .decided(.byDefault) }
+        if access.isSuperuser { return .decided(AccessDecision(isAllowed: true, source: .superuser)) }
+        let known = decisions ?? ConnectionDecisions(control)
+        if decisions == nil { decisions = known }
+        let generation = control.generation
+        if known.generation != generation {
+            known.generation = generation
+            known.cache?.removeAll()
+        }
+        let flags = request.flags
+        if let allowed = known.cache?.find(request.topic, hash: hash, flags: flags, now: shard.now) {
+            return .decided(AccessDecision(isAllowed: allowed, source: .cache))
+        }
+        if let answer = known.answers.first(where: {
+            $0.key.flags == flags && $0.key.topic.elementsEqual(request.topic)
+        }) {
+            return .decided(answer.decision)
+        }
+        let chain = control.authorizationChain
+        switch chain.decide(access, request) {
+        case .decided(let decision):
+            remember(request, hash: hash, decision)
+            return .decided(decision)
+        case .asks(let source): return .asks(source, chain)
         }
     }
-}
 
-/// What authorization decided, and who did. [EMQX: client.check_authz_complete]
-struct AuthorizationResult {
-    var isAllowed: Bool
-    var source: StaticString
-
-    /// Where no source has an opinion.
-    static let byDefault = AuthorizationResult(isAllowed: true, source: "default")
-
-    var text: StaticString { isAllowed ? "allow" : "deny" }
-}
-
-/// The two seams of access control: what they decide is reported here and nowhere else.
-extension Connection {
-    /// Who the client is: no authenticator is there to ask, so everyone is let in.
-    func checkAuthentication(_ packet: ConnectPacket) {
-        shard.rules.authenticationChecked(self, packet: packet, result: .anonymous)
+    private func remember(_ request: AccessRequest, hash: UInt64, _ decision: AccessDecision) {
+        guard let control = shard.node.access, let cache = decisions?.cache else { return }
+        shard.counters.authorizationCacheMisses.add(1)
+        for filter in control.settings.authorization.cacheExcludes
+        where withBytes(filter, { TopicSyntax.matches(filter: $0, topic: request.topic) }) { return }
+        cache.store(request.topic, hash: hash, flags: request.flags, isAllowed: decision.isAllowed, now: shard.now)
     }
 
-    /// Whether the client may: no source is there to ask, so everything is allowed.
-    /// - Parameter topic: a topic, or a topic filter without `$share/…`.
-    @inline(__always)
-    func checkAuthorization(_ action: AccessAction, topic: Bytes, session: Session) {
-        guard shard.rules.wantsAuthorization else { return }
-        shard.rules.authorizationChecked(self, session: session, action: action, topic: topic, result: .byDefault)
+    private func ask(_ request: AccessRequest, _ source: Int, _ chain: AuthorizationChain) {
+        guard let access, let decisions else { return }
+        if !isAwaitingDecision { transport.pauseReading() }
+        isAwaitingDecision = true
+        decisions.awaited += 1
+        let question = AccessQuestion(request)
+        nonisolated(unsafe) let connection = self  // comes back to this very shard
+        chain.ask(source, access, question) { [shard] decision in
+            shard.execute { _ in connection.answered(question, decision) }
+        }
     }
+
+    private func answered(_ question: AccessQuestion, _ decision: AccessDecision) {
+        guard phase == .connected, let decisions else { return }
+        question.withRequest { request in
+            decisions.answers.append((DecisionKey(flags: request.flags, topic: question.topic), decision))
+            remember(request, hash: topicHash(request.topic), decision)
+        }
+        decisions.awaited -= 1
+        guard decisions.awaited == 0 else { return }
+        isAwaitingDecision = false
+        resumeIfPossible()
+    }
+
+    // MARK: Telling
+
+    private func report(_ decision: AccessDecision, _ request: AccessRequest, session: Session) {
+        let counters = shard.counters
+        if shard.rules.authorizes {
+            if decision.isAllowed { counters.authorizationAllowed.add(1) } else { counters.authorizationDenied.add(1) }
+            switch decision.source {
+            case .cache: counters.authorizationCacheHits.add(1)
+            case .superuser: counters.authorizationSuperuser.add(1)
+            case .byDefault: counters.authorizationNoMatch.add(1)
+            default: break
+            }
+        }
+        if shard.rules.wantsAuthorization {
+            shard.rules.authorizationChecked(
+                self, session: session, action: request.action, topic: request.topic, result: decision)
+        }
+    }
+
+    private func logDenial(_ request: AccessRequest) {
+        shard.logger.debug(
+            "A client did what it may not.",
+            metadata: [
+                "client.id": "\((access?.clientID ?? "").escaped)", "action": "\(request.action.rawValue)",
+                "mqtt.topic": "\(String(decoding: request.topic, as: UTF8.self).escaped)",
+            ])
+    }
+}
+
+extension AccessRequest {
+    /// What besides the topic a decision may depend on.
+    var flags: UInt8 { (action == .subscribe ? 1 : 0) | qos << 1 | (isRetained ? 8 : 0) }
 }

@@ -10,12 +10,18 @@ extension Connection {
         switch header.type {
         case .puback:
             if let entry = session.inflight.finish(ack.packetIdentifier, phase: .published, qos: 1) {
+                if let stored = session.durable { shard.finishStored(entry.position, stored) }
                 delivered(entry, ack, session: session)
+            } else if session.durable != nil {
+                acknowledgeUnsent(ack.packetIdentifier, session: session)
             }
         case .pubrec: handlePubrec(ack, session: session)
         case .pubrel: handlePubrel(ack, session: session)
         default:
-            if session.inflight.finish(ack.packetIdentifier, phase: .released, qos: 2) != nil { sendWaiting() }
+            if session.inflight.finish(ack.packetIdentifier, phase: .released, qos: 2) != nil {
+                if let stored = session.durable { shard.completeStored(ack.packetIdentifier, stored) }
+                sendWaiting()
+            }
         }
     }
 
@@ -34,11 +40,16 @@ extension Connection {
 
     private func handlePubrec(_ ack: AckView, session: Session) {
         if ack.reasonCode.isError {
-            _ = session.inflight.finish(ack.packetIdentifier, phase: .published, qos: 2)
+            let refused = session.inflight.finish(ack.packetIdentifier, phase: .published, qos: 2)
+            if let refused, let stored = session.durable { shard.finishStored(refused.position, stored) }
             sendWaiting()
             return
         }
         let known = session.inflight.release(ack.packetIdentifier)
+        if let stored = session.durable, let known, known.phase == .published {
+            shard.releaseStored(ack.packetIdentifier, known.position, stored)
+            shard.durable?.hold(self)
+        }
         if let known, known.phase == .published {
             shard.counters.messagesAcked.add(1)
             if shard.rules.wantsAcked { reportAcked(known, ack, session: session) }
@@ -49,8 +60,22 @@ extension Connection {
         }
     }
 
+    /// The client has a message of an earlier connection that this one was not sent yet.
+    @inline(never)
+    private func acknowledgeUnsent(_ identifier: UInt16, session: Session) {
+        guard let stored = session.durable,
+            let index = stored.resend.firstIndex(where: { DurableSession.packetIdentifier($0) == identifier })
+        else { return }
+        shard.finishStored(stored.resend.remove(at: index), stored)
+    }
+
     private func handlePubrel(_ ack: AckView, session: Session) {
         let isKnown = session.awaitingRelease.remove(ack.packetIdentifier)
+        if isKnown, let stored = session.durable {
+            // The identifier is free once PUBCOMP leaves: not before that is written down.
+            shard.endExchange(ack.packetIdentifier, stored)
+            shard.durable?.hold(self)
+        }
         let reason: ReasonCode = isKnown || !isV5 ? .success : .packetIdentifierNotFound
         write {
             AckEncoder.append(
@@ -125,6 +150,10 @@ extension Connection {
         guard let session, phase == .connected else { return }
         if session.inflight.hasResends { resend(session) }
         guard session.hasWaiting else { return }
+        if let stored = session.durable {
+            shard.sendStored(session, stored, self)
+            return
+        }
         while backlog < highWaterMark, let next = session.nextWaiting(hasWindow: hasWindow) {
             if next.message.traits.expiresAt <= shard.wall {
                 shard.dropped(next, session: session, reason: .expired)
@@ -179,8 +208,10 @@ extension Connection {
         guard let session, session.connection === self else { return }
         shard.counters.disconnected.add(1)
         shard.rules.clientDisconnected(self, session: session, reason: reason)
+        tellDisconnected(session, reason: reason)
         self.session = nil
         shard.clientLeft(session)
+        shard.detectFlapping(session.clientID)
     }
 }
 

@@ -13,7 +13,11 @@ extension Connection {
             refuse(refusal, packet)
             return
         }
-        checkAuthentication(packet)
+        identify(packet)
+    }
+
+    /// The client is let in as who it is: agrees on the limits, then asks for its session.
+    func admit(_ packet: ConnectPacket) {
         connect = packet
         keepAliveLimit = keepAliveLimit(of: packet)
         receiveMaximum = min(Int(packet.properties.receiveMaximum ?? .max), shard.settings.maxInflight)
@@ -29,7 +33,7 @@ extension Connection {
         let settings = shard.settings
         if shard.isDraining { return .serverUnavailable }
         if packet.properties.authenticationMethod != nil { return .badAuthenticationMethod }
-        applyCertificate(to: &packet)
+        if !takeNames(ofCertificateInto: &packet) { return .notAuthorized }
         if settings.useUsernameAsClientID, let username = packet.username { packet.clientID = username }
         if packet.clientID.isEmpty {
             if packet.version != .v5, !packet.cleanStart { return .clientIdentifierNotValid }
@@ -85,11 +89,15 @@ extension Connection {
         session.willAt = nil
         session.publisher = Publisher(
             clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost,
-            peerName: endpoints.peerName)
+            peerName: endpoints.peerName, access: access)
         session.will = packet.will.map { shard.makeWill($0, session: session) }
+        session.access = access
+        if session.owner == nil { session.owner = access?.owner }
+        if shard.durable != nil, !enterStore(session) { return }
         session.setOnline(true)
-        if keepAliveLimit > 0 {
-            shard.keepAlive.add(self, at: shard.now + keepAliveLimit)
+        lastReceived = shard.now
+        if nextDeadline != .max {
+            shard.keepAlive.add(self, at: nextDeadline)
         } else {
             shard.keepAlive.remove(self)
         }
@@ -98,9 +106,32 @@ extension Connection {
         shard.rules.clientConnected(self, packet: packet, session: session)
         shard.rules.clientConnack(
             self, packet: packet, expiryInterval: session.expiryInterval, reason: .success)
+        tellConnected(packet, session: session)
         resume(session)
+        if !shard.settings.topics.autoSubscriptions.isEmpty { subscribeAutomatically(session) }
         // What the client sent behind its CONNECT is read in a turn of its own.
         shard.resumeReading(self)
+    }
+
+    /// A session that is kept is written down before the client hears that it has one.
+    /// - Returns: false when the store takes nothing at the moment; the client has been refused then.
+    private func enterStore(_ session: Session) -> Bool {
+        if session.durable == nil {
+            guard session.expiryInterval > 0 else { return true }
+            guard shard.makeDurable(session) else {
+                self.session = nil
+                session.connection = nil
+                session.will = nil
+                phase = .awaitingSession
+                shard.terminate(session, reason: "quota_exceeded")
+                refuse(.quotaExceeded, connect)
+                return false
+            }
+        } else {
+            shard.saveRecord(of: session)
+        }
+        shard.durable?.hold(self)
+        return true
     }
 
     private func expiryInterval(of packet: ConnectPacket) -> UInt32 {

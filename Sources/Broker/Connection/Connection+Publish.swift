@@ -76,6 +76,48 @@ extension Connection {
 
     @inline(__always)
     private func publish(_ packet: PublishView, topic: Bytes, session: Session) throws(ProtocolViolation) {
+        if topic.first == UInt8(ascii: "$") || shard.rewritesPublishes {
+            try publishSpecial(packet, topic: topic, session: session)
+        } else {
+            try publish(packet, topic: topic, authorizing: topic, dueAt: nil, session: session)
+        }
+    }
+
+    @inline(never)
+    private func publishSpecial(
+        _ packet: PublishView, topic: Bytes, session: Session
+    ) throws(ProtocolViolation) {
+        try withSpecialTopic(topic, session: session) { special throws(ProtocolViolation) in
+            switch special {
+            case .topic(let topic, let authorizing, let dueAt):
+                try publish(packet, topic: topic, authorizing: authorizing, dueAt: dueAt, session: session)
+            case .refused:
+                refuseTopic(packet, topic: topic, session: session)
+            }
+        }
+    }
+
+    /// The topic asks for what can't be done: who waits for an answer is told, the message is counted and gone.
+    private func refuseTopic(_ packet: PublishView, topic: Bytes, session: Session) {
+        let traits = MessageTraits(
+            receivedAt: shard.wall, publisherID: session.id, qos: packet.qos.rawValue, isRetained: packet.isRetained)
+        shard.refuseTopic(
+            MessageView(
+                topic: topic, properties: packet.properties, payload: packet.payload, traits: traits,
+                id: shard.nextMessageID(), publisher: session.publisher))
+        guard packet.qos != .atMostOnce else { return }
+        acknowledge(
+            packet.qos == .atLeastOnce ? .puback : .pubrec, packet.packetIdentifier,
+            isV5 ? .topicNameInvalid : .success)
+    }
+
+    /// - Parameters:
+    ///   - authorizing: the topic that the client needs the right for.
+    ///   - dueAt: for a delayed message, in milliseconds since 1970.
+    @inline(__always)
+    private func publish(
+        _ packet: PublishView, topic: Bytes, authorizing: Bytes, dueAt: Int64?, session: Session
+    ) throws(ProtocolViolation) {
         let shard = shard
         // A topic in the cache has been validated when it came first.
         let hash = topicHash(topic)
@@ -88,7 +130,11 @@ extension Connection {
                     "The topic has over \(shard.settings.maxTopicLevels) levels.")
             }
         }
-        checkAuthorization(.publish, topic: topic, session: session)
+        if shard.rules.watchesAccess {
+            let isPlain = authorizing.baseAddress == topic.baseAddress && authorizing.count == topic.count
+            let authorizingHash = isPlain ? hash : topicHash(authorizing)
+            guard try mayPublish(packet, topic: authorizing, hash: authorizingHash, session: session) else { return }
+        }
         var message = MessageView(
             topic: topic, properties: packet.properties, payload: packet.payload,
             traits: MessageTraits(
@@ -96,7 +142,15 @@ extension Connection {
                 isRetained: packet.isRetained,
                 isDuplicate: packet.isDuplicate),
             id: shard.nextMessageID(), publisher: session.publisher)
-        if packet.qos == .exactlyOnce, try !admitExactlyOnce(packet, message, session: session) { return }
+        if packet.qos == .exactlyOnce {
+            guard try admitExactlyOnce(packet, message, session: session) else { return }
+            if let stored = session.durable { mark(&message, packet, stored) }
+        }
+        if shard.isStorageRefusing, packet.qos != .atMostOnce,
+            refuseStorage(packet, topic: topic, hash: hash, cached: cached, session: session)
+        {
+            return
+        }
         if let interval = packet.messageExpiryInterval {
             message.traits.expiresAt = shard.wall + Int64(interval) * 1000
         } else if shard.settings.messageExpiryInterval != .max {
@@ -104,6 +158,10 @@ extension Connection {
         }
         session.statistics.received += 1
         shard.counters.countReceived(qos: packet.qos.rawValue)
+        if let dueAt {
+            delay(packet, message, until: dueAt, session: session)
+            return
+        }
         let hadSubscribers: Bool
         if packet.properties.count > 0, PublishView.needsRewriting(packet.properties) {
             let rewritten = shard.takeBuffer()
@@ -114,6 +172,7 @@ extension Connection {
         } else {
             hadSubscribers = shard.publish(message, hash: hash, cached: cached, from: self)
         }
+        if shard.isStorageTouched, !settleStorage(packet, message, session: session) { return }
         switch packet.qos {
         case .atMostOnce: break
         case .atLeastOnce: acknowledge(.puback, packet.packetIdentifier, hadSubscribers)
@@ -121,9 +180,34 @@ extension Connection {
         }
     }
 
+    /// Keeps a message until its time. One for which there is no room is refused to who waits for an answer.
+    @inline(never)
+    private func delay(_ packet: PublishView, _ message: MessageView, until dueAt: Int64, session: Session) {
+        var message = message
+        let rewritten = shard.takeBuffer()
+        defer { shard.giveBack(rewritten) }
+        if packet.properties.count > 0, PublishView.needsRewriting(packet.properties) {
+            PublishView.forwardableProperties(of: packet.properties, to: rewritten)
+            message.properties = rewritten.bytes
+        }
+        let reason: ReasonCode = shard.delay(message, until: dueAt) || !isV5 ? .success : .quotaExceeded
+        switch packet.qos {
+        case .atMostOnce: break
+        case .atLeastOnce: acknowledge(.puback, packet.packetIdentifier, reason)
+        case .exactlyOnce:
+            // The exchange ends with an error: the identifier is free again. [MQTT-4.3.3-9]
+            if reason.isError { _ = session.awaitingRelease.remove(packet.packetIdentifier) }
+            acknowledge(.pubrec, packet.packetIdentifier, reason)
+        }
+    }
+
     @inline(__always)
     private func acknowledge(_ type: PacketType, _ identifier: UInt16, _ hadSubscribers: Bool) {
-        let reason: ReasonCode = hadSubscribers || !isV5 ? .success : .noMatchingSubscribers
+        acknowledge(type, identifier, hadSubscribers || !isV5 ? .success : .noMatchingSubscribers)
+    }
+
+    @inline(__always)
+    private func acknowledge(_ type: PacketType, _ identifier: UInt16, _ reason: ReasonCode) {
         write { AckEncoder.append(type, packetIdentifier: identifier, reason: reason, version: version, to: $0) }
     }
 
@@ -143,6 +227,7 @@ extension Connection {
                 "More than \(shard.settings.receiveMaximum) QoS 2 messages wait for their PUBREL.")
         }
         session.awaitingRelease.insert(packet.packetIdentifier, now: shard.now)
+        if let stored = session.durable { prepareExchange(stored) }
         return true
     }
 }

@@ -1,3 +1,4 @@
+import Access
 import Buffers
 import MQTTCodec
 
@@ -8,6 +9,8 @@ import MQTTCodec
 final class Connection: Hashable {
     enum Phase {
         case awaitingConnect
+        /// Somebody else is asked who the client is; nothing is read meanwhile.
+        case authenticating
         /// The session is on its way from another shard; nothing is read meanwhile.
         case awaitingSession
         case connected
@@ -25,6 +28,7 @@ final class Connection: Hashable {
     /// Milliseconds; `.max` for none.
     let sendTimeout: Int64
     let endpoints: Endpoints
+    let listener: ListenerContext
     var phase = Phase.awaitingConnect
     var version = ProtocolVersion.v5
     var connect: ConnectPacket?
@@ -33,6 +37,15 @@ final class Connection: Hashable {
     var disconnectProperties = Properties()
     var session: Session?
     var connectedAt: Int64 = 0
+
+    // Who the client is and what it may do: `Connection+Access.swift`.
+    var access: ClientAccess?
+    var decisions: ConnectionDecisions?
+    /// Somebody else is asked whether the packet at the front may be; nothing is read meanwhile.
+    var isAwaitingDecision = false
+    /// Monotonic milliseconds: when the client's credentials end, and when an authentication is given up.
+    var credentialsEndAt: Int64 = .max
+    var authenticationEndsAt: Int64 = .max
 
     // What was agreed in CONNECT and CONNACK.
     var keepAliveLimit: Int64 = 0
@@ -50,7 +63,15 @@ final class Connection: Hashable {
 
     // Bytes.
     private(set) var out: OutputBuffer?
+    /// Something that was written since the last tick waits for the log.
+    var isHeld = false
+    /// The first of the shard's holds that it waits for.
+    var heldSince: UInt64 = 0
+    /// Buffers that wait for the log, and their bytes: all that is written meanwhile goes behind them.
+    var heldCount = 0
+    var heldBytes = 0
     private var pending: OutputBuffer?
+    private var released: OutputBuffer?
     var isDirty = false
     var isPausedByPressure = false
     /// Not read from until the client has taken its answers.
@@ -74,6 +95,7 @@ final class Connection: Hashable {
         self.shard = shard
         self.transport = transport
         self.endpoints = endpoints
+        self.listener = listener
         highWaterMark = listener.highWaterMark
         sendTimeout = listener.sendTimeout
         limiter = listener.makeLimiter(now: shard.now)
@@ -98,10 +120,12 @@ final class Connection: Hashable {
         if let limiter, !limiter.received(bytes: bytes.count, now: shard.now) { shard.throttle(self) }
         if let pending {
             pending.append(bytes)
-            if phase != .awaitingSession, !isPausedByRate { consumePending() }
-        } else {
+            if isReading, !isPausedByRate { consumePending() }
+        } else if isReading, !isPausedByRate {
             let consumed = consume(bytes)
             if consumed < bytes.count, phase != .closed { keep(Bytes(rebasing: bytes[consumed...])) }
+        } else {
+            keep(bytes)
         }
         if backlog > answerLimit { pauseForBacklog() }
     }
@@ -133,7 +157,7 @@ final class Connection: Hashable {
     private func consume(_ bytes: Bytes) -> Int {
         var offset = 0
         do throws(ProtocolViolation) {
-            while phase != .closed, phase != .awaitingSession, !isPausedByRate {
+            while isReading, !isPausedByRate {
                 let rest = Bytes(rebasing: bytes[offset...])
                 guard let header = try FrameHeader.read(rest, version: version) else { break }
                 let size = header.headerLength + header.remainingLength
@@ -142,12 +166,18 @@ final class Connection: Hashable {
                 guard rest.count >= size else { break }
                 offset += size
                 try handle(header, body: Bytes(rebasing: rest[header.headerLength..<size]))
+                // It is read once more when it is known whether it may be.
+                if isAwaitingDecision { offset -= size }
             }
         } catch {
             fail(error)
         }
         return offset
     }
+
+    /// Whether packets are taken from what has been received.
+    @inline(__always)
+    var isReading: Bool { (phase == .connected || phase == .awaitingConnect) && !isAwaitingDecision }
 
     /// The largest packet that is accepted now: small before the client has introduced itself.
     private var limit: Int {
@@ -218,11 +248,16 @@ final class Connection: Hashable {
 
     /// Bytes that the client has not taken yet.
     @inline(__always)
-    var backlog: Int { out?.count ?? 0 }
+    var backlog: Int { (out?.count ?? 0) + heldBytes }
 
     /// Writes what has gathered; called once per tick, and when the transport has room again.
     func flush() {
         isDirty = false
+        if isHeld || heldCount > 0, let durable = shard.durable, durable.holdBack(self) { return }
+        if released != nil {
+            writeReleased()
+            guard released == nil else { return }
+        }
         guard let buffer = out else { return }
         let before = buffer.count
         guard transport.write(buffer) else {
@@ -247,7 +282,70 @@ final class Connection: Hashable {
         }
     }
 
-    func transportWritable() { flush() }
+    func transportWritable() {
+        // What waits for the log is looked at when the tick ends.
+        if isHeld || heldCount > 0 || released != nil { writeReleased() } else { flush() }
+    }
+
+    // MARK: Held back until the log has it
+
+    /// What has gathered since the last flush, and what the client has not taken of what was before.
+    func takeOutput() -> OutputBuffer? {
+        defer { out = nil }
+        return out
+    }
+
+    /// The log has what these bytes depend on.
+    func releaseHeld(_ bytes: OutputBuffer) {
+        heldCount -= 1
+        if let unsent = released {
+            unsent.append(bytes.bytes)
+            shard.giveBack(bytes)
+        } else {
+            released = bytes
+        }
+        writeReleased()
+    }
+
+    /// Released bytes that the socket has not taken yet: in front of all others.
+    private func writeReleased() {
+        guard let buffer = released else { return }
+        let before = buffer.count
+        guard transport.write(buffer) else {
+            transportClosed("tcp_closed")
+            return
+        }
+        shard.counters.bytesSent.add(before - buffer.count)
+        heldBytes -= before - buffer.count
+        guard buffer.isEmpty else {
+            if !isStalled || buffer.count < before { noteStall() }
+            return
+        }
+        released = nil
+        shard.giveBack(buffer)
+        // The rest is the ordinary flush's.
+        if out != nil {
+            shard.markDirty(self)
+        } else if heldCount == 0 {
+            if isPausedByBacklog {
+                isPausedByBacklog = false
+                shard.resumeReading(self)
+            }
+            if closesAfterFlush {
+                finishClosing()
+            } else if let session, session.hasWaiting || session.inflight.hasResends {
+                sendWaiting()
+            }
+        }
+    }
+
+    /// These bytes must not leave: what they say has not been stored. The client learns it by the end of the connection.
+    func abandonHeld(_ bytes: OutputBuffer) {
+        heldCount -= 1
+        heldBytes -= bytes.count
+        shard.giveBack(bytes)
+        if phase != .closed { transportClosed("storage_failed") } else if closesAfterFlush { finishClosing() }
+    }
 
     @inline(never)
     private func noteStall() {
@@ -260,7 +358,7 @@ final class Connection: Hashable {
     /// Ends a connection whose socket has been full for `tcp_options.send_timeout` without its client taking a byte.
     /// - Returns: whether it is to be looked at again.
     func checkStall() -> Bool {
-        guard phase != .closed, let out, !out.isEmpty else {
+        guard phase != .closed, (released ?? out).map({ !$0.isEmpty }) ?? false else {
             isStalled = false
             return false
         }
@@ -272,12 +370,10 @@ final class Connection: Hashable {
     }
 
     func resumeIfPossible() {
-        guard phase == .connected || phase == .awaitingConnect, !isPausedByPressure, !isPausedByBacklog,
-            !isPausedByRate
-        else { return }
+        guard isReading, !isPausedByPressure, !isPausedByBacklog, !isPausedByRate else { return }
         consumePending()
         // What was read may have stopped the reading again.
-        guard phase != .closed, phase != .awaitingSession, !isPausedByPressure, !isPausedByRate else { return }
+        guard isReading, !isPausedByPressure, !isPausedByRate else { return }
         if backlog > answerLimit { pauseForBacklog() } else { transport.resumeReading() }
     }
 
@@ -308,7 +404,7 @@ final class Connection: Hashable {
         closesAfterFlush = true
         // Also writes what waited for a client that does not read: it gets five seconds.
         shard.keepAlive.add(self, at: shard.now + 5000)
-        if out == nil { finishClosing() } else { shard.markDirty(self) }
+        if out == nil, heldCount == 0, released == nil { finishClosing() } else { shard.markDirty(self) }
     }
 
     /// Looks whether the client is late: with its CONNECT, with anything at all, with taking our last words.
@@ -322,19 +418,24 @@ final class Connection: Hashable {
             } else {
                 shard.keepAlive.add(self, at: deadline)
             }
+        case .authenticating: checkAuthenticationDeadline()
         case .awaitingSession, .connected:
-            guard keepAliveLimit > 0 else { return }
+            guard nextDeadline != .max else { return }
             // Who is not read from cannot be heard.
-            if isPausedByPressure || isPausedByRate || phase == .awaitingSession { lastReceived = shard.now }
-            let deadline = lastReceived + keepAliveLimit
-            if shard.now >= deadline {
+            if isPausedByPressure || isPausedByRate || !isReading { lastReceived = shard.now }
+            if shard.now >= credentialsEndAt {
+                close(reason: ReasonCode.notAuthorized.eventName, code: .notAuthorized)
+            } else if shard.now >= nextDeadline {
                 close(reason: "keepalive_timeout", code: .keepAliveTimeout)
             } else {
-                shard.keepAlive.add(self, at: deadline)
+                shard.keepAlive.add(self, at: nextDeadline)
             }
         case .closed: finishClosing()
         }
     }
+
+    /// Monotonic milliseconds at which to look at the client next; `.max` for never.
+    var nextDeadline: Int64 { min(keepAliveLimit > 0 ? lastReceived + keepAliveLimit : .max, credentialsEndAt) }
 
     private func finishClosing() {
         closesAfterFlush = false

@@ -23,6 +23,9 @@ final class BoundsReport {
             message: "Messages were not retained: their topics have too many levels.", key: "mqtt.max_topic_levels",
             count: { $0.retainedTooDeep.current }),
         Bound(
+            message: "Delayed messages were refused: there are as many as may be.",
+            key: "delayed.max_delayed_messages", count: { $0.delayedFull.current }),
+        Bound(
             message: "Subscriptions were refused: their clients have as many as they may.",
             key: "mqtt.max_subscriptions", count: { $0.subscriptionsOverQuota.current }),
     ]

@@ -1,7 +1,9 @@
+package import Access
 import Glibc
 package import Logging
 import MQTTCodec
 import RuleEngine
+import Storage
 import Synchronization
 
 /// One broker: its shards, listeners, rules, and what they share.
@@ -16,8 +18,12 @@ package final class BrokerNode: @unchecked Sendable {
     let router: Router
     let registry = ClientRegistry()
     let retained: RetainedStore
+    let delayed: DelayedStore
+    let peaks = StatisticPeaks()
     let identity: UInt64
     let systemTopics: SystemTopics
+    /// Nil: everybody may do everything.
+    package let access: AccessControl?
     package let alarms: AlarmTable
     /// Run by the first shard.
     let boundsReport = BoundsReport()
@@ -30,17 +36,22 @@ package final class BrokerNode: @unchecked Sendable {
     private var certificates: CertificateWatcher?
     private var threads: [ThreadRunner] = []
     private var listenerContexts: [(context: ListenerContext, address: String)] = []
+    private var store: DurableStore?
+    let recovered = RecoveredExchanges()
     private let ruleSnapshot = Mutex(RuleSnapshot.empty)
     private let clientNumber = Atomic<UInt64>(0)
     let wakeTimer = WakeTimer()
 
-    package init(_ options: NodeOptions, logger: Logger) {
+    package init(_ options: NodeOptions, access: AccessControl? = nil, logger: Logger) {
+        self.access = access
         name = options.name
         version = options.version
         settings = options.mqtt
         self.logger = logger
         router = Router(strategy: options.mqtt.sharedStrategy)
         retained = RetainedStore(limit: options.mqtt.retainedLimit)
+        let topics = options.mqtt.topics
+        delayed = DelayedStore(limit: topics.delayedLimit, byteLimit: topics.delayedByteLimit)
         alarms = AlarmTable(options.alarm, logger: logger)
         identity = withBytes(options.name) { topicHash($0) } & 0xFFFF
         var time = timespec()
@@ -77,6 +88,8 @@ package final class BrokerNode: @unchecked Sendable {
             let shard = Shard(
                 index: index, node: self, router: router, settings: settings, rules: stage, logger: logger)
             stage.attach(to: shard)
+            stage.authorizes = access?.authorizes ?? false
+            if !settings.topics.rewrites.isEmpty { shard.rewriter = try TopicRewriter(settings.topics.rewrites) }
             stage.install(ruleSnapshot.withLock { $0 })
             shards.append(shard)
         }
@@ -87,6 +100,12 @@ package final class BrokerNode: @unchecked Sendable {
             nioLoops = listeners.makeLoops(Array(shards[epollCount...]))
         }
         for index in 0..<epollCount { epollLoops.append(try EpollLoop(shard: shards[index])) }
+        if let storage = options.storage {
+            let store = try openStore(storage)
+            self.store = store
+            for shard in shards { shard.durable = DurableStage(store: store, shard: shard) }
+            try restore(from: store)
+        }
         try listen(options.listeners)
         for (index, loop) in epollLoops.enumerated() {
             threads.append(try ThreadRunner(name: "shard-\(index)") { loop.run() })
@@ -141,6 +160,7 @@ package final class BrokerNode: @unchecked Sendable {
     /// drain afterwards. Blocks for at most some seconds.
     package func stop() {
         alarms.close()
+        access?.stop()
         acceptor?.stop()
         certificates?.stop()
         for shard in shards {
@@ -170,6 +190,9 @@ package final class BrokerNode: @unchecked Sendable {
         threads = []
         acceptor?.closeListeners()
         nioListeners?.shutDown()
+        for shard in shards { shard.durable?.close() }
+        store?.close()
+        store = nil
     }
 
     // MARK: Rules
@@ -244,17 +267,7 @@ package final class BrokerNode: @unchecked Sendable {
         return sums.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// Gauges by EMQX's names, sorted.
-    package var statistics: [(name: String, value: Int)] {
-        let counts = router.counts
-        let connections = listenerContexts.reduce(0) { $0 + $1.context.current }
-        return [
-            ("connections.count", connections), ("live_connections.count", connections),
-            ("retained.count", retained.count), ("sessions.count", registry.count),
-            ("subscriptions.count", counts.subscriptions), ("subscriptions.shared.count", counts.shared),
-            ("topics.count", counts.topics),
-        ]
-    }
+    var connectionCount: Int { listenerContexts.reduce(0) { $0 + $1.context.current } }
 
     package var uptimeMilliseconds: Int64 {
         var time = timespec()

@@ -34,8 +34,8 @@ package struct ClientStatus: Sendable {
         subscriptions = session.subscriptions.values.map { ($0.filter, Int($0.options.qos)) }.sorted {
             $0.filter < $1.filter
         }
-        inflight = session.inflight.count
-        queued = session.queue.count
+        inflight = session.inflight.count + (session.durable?.resend.count ?? 0)
+        queued = session.queue.count + (session.durable?.waiting ?? 0)
         awaitingRelease = session.awaitingRelease.count
         delivered = session.statistics.delivered
         enqueued = session.statistics.enqueued

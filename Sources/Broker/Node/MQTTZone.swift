@@ -1,5 +1,3 @@
-package import ConfigSchema
-
 /// The limits and habits of the protocol, in the units that the message path compares with. Made from the
 /// configuration's `mqtt.*` and `retainer.*` keys; immutable while the node runs.
 package struct MQTTZone: Sendable {
@@ -39,13 +37,17 @@ package struct MQTTZone: Sendable {
     package var keepAliveMultiplier = 1.5
     package var responseInformation = ""
     package var useUsernameAsClientID = false
-    package var certificateAsUsername = MQTTSettings.PeerCertificateName.disabled
-    package var certificateAsClientID = MQTTSettings.PeerCertificateName.disabled
+    package var certificateAsUsername = CertificateName.disabled
+    package var certificateAsClientID = CertificateName.disabled
     package var retainerEnabled = true
     /// Milliseconds for retained messages that bring no expiry; 0 keeps them.
     package var retainedExpiryInterval: Int64 = 0
     package var retainedPayloadLimit = 1024 * 1024
     package var retainedLimit = 0
+    package var topics = TopicOptions()
+
+    /// What of a client's certificate becomes its user name or client identifier.
+    package enum CertificateName: String, Sendable { case disabled, cn, dn, san }
 
     package init() {}
 

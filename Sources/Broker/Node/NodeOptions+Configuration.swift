@@ -1,5 +1,6 @@
 package import ConfigSchema
 import Glibc
+import Storage
 
 extension NodeOptions {
     /// The node that a configuration file describes.
@@ -14,6 +15,11 @@ extension NodeOptions {
         ruleEnvironment = Self.ruleEnvironment(environment)
         alarm.logs = configuration.alarm.actions.contains(.log)
         alarm.publishes = configuration.alarm.actions.contains(.publish)
+        if let durability = Durability(rawValue: configuration.durability.rawValue), durability != .none {
+            var storage = StorageOptions(directory: configuration.node.dataDirectory + "/store")
+            storage.durability = durability
+            self.storage = storage
+        }
         alarm.historyLimit = configuration.alarm.historyLimit
         alarm.historyPeriod = configuration.alarm.historyPeriod.milliseconds * 1000
     }
@@ -51,6 +57,11 @@ extension ListenerOptions {
         connectionRate = settings.rates.connections.finite.map { TokenBucket.Rate($0) }
         messageRate = settings.rates.messages.finite.map { TokenBucket.Rate($0) }
         byteRate = settings.rates.bytes.finite.map { TokenBucket.Rate($0) }
+        switch settings.authentication {
+        case .on: authentication = .on
+        case .off: authentication = .off
+        case .quickDeny: authentication = .quickDeny
+        }
         maxConnections = settings.maximumConnections.finite ?? .max
         backlog = settings.tcp.backlog
         noDelay = settings.tcp.noDelay
@@ -125,12 +136,13 @@ extension MQTTZone {
         keepAliveMultiplier = mqtt.keepAliveMultiplier
         responseInformation = mqtt.responseInformation
         useUsernameAsClientID = mqtt.usesUsernameAsClientID
-        certificateAsUsername = mqtt.certificateAsUsername
-        certificateAsClientID = mqtt.certificateAsClientID
+        certificateAsUsername = CertificateName(rawValue: mqtt.certificateAsUsername.rawValue) ?? .disabled
+        certificateAsClientID = CertificateName(rawValue: mqtt.certificateAsClientID.rawValue) ?? .disabled
         retainerEnabled = configuration.retainer.isEnabled
         retainedExpiryInterval = configuration.retainer.messageExpiryInterval.milliseconds
         retainedPayloadLimit = configuration.retainer.maximumPayloadSize.bytes
         retainedLimit = configuration.retainer.maximumMessages.finite ?? 0
+        topics = TopicOptions(configuration)
     }
 }
 

@@ -1,4 +1,5 @@
 import ConfigSchema
+package import Storage
 
 /// What a node is made of, in the form that the broker works with; made from the configuration file.
 package struct NodeOptions: Sendable {
@@ -14,6 +15,8 @@ package struct NodeOptions: Sendable {
     /// Milliseconds.
     package var systemMessageInterval: Int64 = 60_000
     package var alarm = AlarmOptions()
+    /// Where sessions and retained messages are kept; nil keeps them in memory alone.
+    package var storage: StorageOptions?
     /// What `getenv()` in rules sees; names without their prefix.
     package var ruleEnvironment: [String: String] = [:]
 
@@ -23,10 +26,21 @@ package struct NodeOptions: Sendable {
     }
 }
 
+package struct StorageOptions: Sendable {
+    /// Made when it is not there; its parent must be.
+    package var directory: String
+    package var durability = Durability.process
+
+    package init(directory: String) { self.directory = directory }
+}
+
 package struct ListenerOptions: Sendable {
     package enum Kind: String, Sendable { case tcp, ssl, ws, wss }
     package enum Transport: String, Sendable { case epoll, nio }
     package enum ProxyMode: Sendable { case off, on, auto }
+
+    /// Whether the authenticators are asked, and whether clients without credentials are refused before.
+    package enum Authentication: Sendable { case on, off, quickDeny }
 
     package var kind: Kind
     package var name: String
@@ -43,6 +57,7 @@ package struct ListenerOptions: Sendable {
     var messageRate: TokenBucket.Rate?
     var byteRate: TokenBucket.Rate?
     package var transport = Transport.epoll
+    package var authentication = Authentication.on
     package var maxConnections = Int.max
     package var backlog = 1024
     package var noDelay = true

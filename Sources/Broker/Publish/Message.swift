@@ -1,3 +1,4 @@
+import Access
 import Buffers
 import MQTTCodec
 import RuleEngine
@@ -10,13 +11,16 @@ final class Publisher: @unchecked Sendable {
     let username: String?
     let peerHost: String
     let peerName: String
+    /// What the client may is looked up by; nil without access control.
+    let access: ClientAccess?
     let clientIDValue: Value
     let usernameValue: Value
     let peerHostValue: Value
     let peerNameValue: Value
     private let texts: UnsafeMutableRawBufferPointer
 
-    init(clientID: String, username: String?, peerHost: String, peerName: String) {
+    init(clientID: String, username: String?, peerHost: String, peerName: String, access: ClientAccess? = nil) {
+        self.access = access
         self.clientID = clientID
         self.username = username
         self.peerHost = peerHost
@@ -55,6 +59,8 @@ struct MessageTraits: BitwiseCopyable {
     var hops: UInt8 = 0
     /// Goes to subscribers alone, past rules and the retained store. [EMQX rule-sql: direct_dispatch]
     var bypassesHooks = false
+    /// Names the QoS 2 exchange by which a persistent session sent it; 0 without one.
+    var exchange: UInt64 = 0
 
     var hasExpiry: Bool { expiresAt != .max }
 
@@ -81,7 +87,7 @@ struct MessageView {
 }
 
 /// A message's 128-bit identity: time, node and a counter. Upper-case hex for people and rules.
-struct MessageID: BitwiseCopyable, Equatable {
+struct MessageID: BitwiseCopyable, Hashable {
     var high: UInt64
     var low: UInt64
 }

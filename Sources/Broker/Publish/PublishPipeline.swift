@@ -47,14 +47,23 @@ extension Shard {
     }
 
     /// Publishes a message of the broker itself: a will, a `$SYS` value, an errand.
+    ///
+    /// - Parameter isRewritable: whether `rewrite` has a say.
     @discardableResult
-    func publish(_ message: Message) -> Bool {
-        let hadSubscribers = publishOne(message).hadSubscribers
+    func publish(_ message: Message, isRewritable: Bool = true) -> Bool {
+        let hadSubscribers = publishOne(message, isRewritable: isRewritable).hadSubscribers
         if !republished.isEmpty { publishRepublished() }
         return hadSubscribers
     }
 
-    private func publishOne(_ message: Message) -> (hadSubscribers: Bool, isCongested: Bool) {
+    private func publishOne(
+        _ message: Message, isRewritable: Bool = true
+    ) -> (hadSubscribers: Bool, isCongested: Bool) {
+        var message = message
+        if rewritesPublishes || message.view.topic.first == UInt8(ascii: "$") {
+            guard let prepared = prepared(message, isRewritable: isRewritable) else { return (true, false) }
+            message = prepared
+        }
         let view = message.view
         let hash = topicHash(view.topic)
         let route = cachedRoute(view.topic, hash: hash) ?? Unmanaged.passUnretained(readRoute(view.topic, hash: hash))
@@ -146,6 +155,12 @@ extension Shard {
             park(message, &shared, qos: qos, isRetained: isRetained, identifiers: identifiers, session: session)
             return
         }
+        if qos > 0, let stored = session.durable {
+            offerStored(
+                message, &shared, qos: qos, isRetained: isRetained, identifiers: identifiers, session: session,
+                durable: stored)
+            return
+        }
         if let connection = session.connection, connection.phase == .connected {
             let hasRoom = connection.backlog < connection.highWaterMark
             if qos == 0 {
@@ -215,6 +230,8 @@ extension Shard {
     }
 
     func enqueue(_ message: QueuedMessage, in session: Session) {
+        var message = message
+        if let stored = session.durable { message.storedBefore = stored.queue.nextPosition }
         session.statistics.enqueued += 1
         session.queue.append(message)
         while let pushedOut = session.queue.popExcess(settings.queueLimits) {
@@ -231,6 +248,7 @@ extension Shard {
     ) {
         let kept = shared ?? Message.make(copying: message)
         shared = kept
+        if qos > 0, session.isStored { durable?.await(shards: 1 << UInt64(index)) }
         arriving[ObjectIdentifier(session), default: []].append(
             QueuedMessage(message: kept, qos: qos, isRetained: isRetained, identifiers: identifiers))
     }
@@ -241,6 +259,7 @@ extension Shard {
     @inline(__always)
     private func deliverElsewhere(_ message: MessageView, _ shared: inout Message?, route: Route) {
         var shards = route.remoteShards
+        if route.storedShards != 0, message.traits.qos > 0 { durable?.await(shards: route.storedShards) }
         let asReference = message.traits.qos > 0 || message.payload.count >= 4096 || rules.needsPublisher
         while shards != 0 {
             let shard = shards.trailingZeroBitCount
@@ -269,7 +288,9 @@ extension Shard {
         for departure in leaving.values where epoch < departure.epoch {
             var draft = RouteDraft()
             for subscription in departure.session.subscriptions.values where subscription.shared == nil {
-                let matches = withBytes(subscription.filter) { TopicSyntax.matches(filter: $0, topic: message.topic) }
+                let matches = withBytes(subscription.topicFilter) {
+                    TopicSyntax.matches(filter: $0, topic: message.topic)
+                }
                 if matches { draft.add(subscription, movedAt: 0) }
             }
             for target in draft.targets {
@@ -294,6 +315,7 @@ extension Shard {
         } else {
             let kept = shared ?? Message.make(copying: message)
             shared = kept
+            if message.traits.qos > 0, chosen.session.isStored { durable?.await(shards: 1 << UInt64(place)) }
             useOutbox(place).append(kept, to: chosen)
         }
     }
@@ -303,6 +325,7 @@ extension Shard {
         let place = subscription.session.place.shard
         guard place == index || isLeaving(subscription.session) else {
             // It has moved on; the mail follows it.
+            if message.traits.qos > 0, subscription.session.isStored { durable?.await(shards: 1 << UInt64(place)) }
             useOutbox(place).append(message, to: subscription)
             return
         }
@@ -345,7 +368,7 @@ extension Shard {
     private func retain(_ message: MessageView, _ shared: inout Message?) {
         guard settings.retainerEnabled else { return }
         if message.payload.count == 0 {
-            node.retained.remove(message.topic)
+            node.retained.remove(message.topic) { persistRetainedRemoval(message.topic) }
             return
         }
         guard message.payload.count <= settings.retainedPayloadLimit else {
@@ -364,8 +387,8 @@ extension Shard {
     }
 
     private func store(retained message: Message) {
-        switch node.retained.store(message) {
-        case .stored: break
+        switch node.retained.store(message, persist: { persistRetained(message) }) {
+        case .stored, .refused: break
         case .full: counters.retainedFull.add(1)
         case .tooDeep: counters.retainedTooDeep.add(1)
         }

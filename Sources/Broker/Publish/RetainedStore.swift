@@ -11,7 +11,7 @@ final class RetainedStore: Sendable {
     }
 
     /// What became of a message that was to be retained.
-    enum Outcome { case stored, full, tooDeep }
+    enum Outcome { case stored, full, tooDeep, refused }
 
     private let state = Guarded(State())
     /// The most topics that may have one; 0 for no limit.
@@ -24,8 +24,9 @@ final class RetainedStore: Sendable {
     /// The tree is walked and freed level by level on the stack.
     private static let deepest = 1024
 
+    /// - Parameter persist: writes it to the disk, under the lock so that both are in the same order; false refuses it.
     /// - Returns: `full` when the topic has none yet and there are as many as may be.
-    func store(_ message: Message) -> Outcome {
+    func store(_ message: Message, persist: () -> Bool = { true }) -> Outcome {
         let levels = Self.levels(of: message.view.topic)
         guard levels.count <= Self.deepest else { return .tooDeep }
         return state.withLock { state in
@@ -40,29 +41,31 @@ final class RetainedStore: Sendable {
                     level = next
                 }
             }
-            if level.message == nil {
-                if limit > 0, state.count >= limit { return .full }
-                state.count += 1
-            }
+            if level.message == nil, limit > 0, state.count >= limit { return .full }
+            guard persist() else { return .refused }
+            if level.message == nil { state.count += 1 }
             level.message = message
             state.expiry.update(level)
             return .stored
         }
     }
 
-    /// - Parameter only: removes this message alone, not one that has replaced it.
-    func remove(_ topic: Bytes, only: Message? = nil) {
+    /// - Parameter persist: removes it from the disk, under the lock.
+    func remove(_ topic: Bytes, persist: () -> Void = {}) {
         let levels = Self.levels(of: topic)
         guard levels.count <= Self.deepest else { return }
         state.withLock { state in
-            if Self.remove(levels[...], below: state.root, only: only, &state.expiry) { state.count -= 1 }
+            guard Self.remove(levels[...], below: state.root, only: nil, &state.expiry) else { return }
+            state.count -= 1
+            persist()
         }
     }
 
     /// Removes messages that have expired, those that expired first.
     /// - Parameter most: bounds the work and the time under the lock.
+    /// - Parameter persist: removes one from the disk, under the lock.
     /// - Returns: how many were removed.
-    func removeExpired(now: Int64, most: Int) -> Int {
+    func removeExpired(now: Int64, most: Int, persist: (Bytes) -> Void = { _ in }) -> Int {
         state.withLock { state in
             var removed = 0
             while removed < most, let level = state.expiry.first, level.expiresAt <= now, let message = level.message {
@@ -70,6 +73,7 @@ final class RetainedStore: Sendable {
                 guard Self.remove(levels[...], below: state.root, only: message, &state.expiry) else { break }
                 state.count -= 1
                 removed += 1
+                withExtendedLifetime(message) { persist(message.view.topic) }
             }
             return removed
         }
@@ -91,18 +95,16 @@ final class RetainedStore: Sendable {
         return removed
     }
 
-    /// Calls `body` with the messages whose topics match; those that have expired are removed on the way.
+    /// Calls `body` with the messages whose topics match, but for those that have expired.
     func match(_ filter: Bytes, now: Int64, _ body: (Message) -> Void) {
         let levels = Self.levels(of: filter)
         guard levels.count <= Self.deepest else { return }
-        var expired: [Message] = []
         var found: [Message] = []
         state.withLock { state in
             Self.collect(levels[...], at: state.root, isRoot: true) { message in
-                if message.traits.expiresAt <= now { expired.append(message) } else { found.append(message) }
+                if message.traits.expiresAt > now { found.append(message) }
             }
         }
-        for message in expired { remove(message.view.topic, only: message) }
         for message in found { body(message) }
     }
 

@@ -32,6 +32,8 @@ struct RouteDraft {
     var epoch: UInt64 = 0
     var targets: [LocalTarget] = []
     var remoteShards: UInt64 = 0
+    /// Those of them that have persistent sessions among the targets.
+    var storedShards: UInt64 = 0
     var groups: [GroupSnapshot] = []
     var rules: [InstalledRule] = []
 
@@ -82,6 +84,8 @@ final class Route {
     let targets: [LocalTarget]
     /// A bit for each other shard that has a target.
     let remoteShards: UInt64
+    /// Those of them that store the message.
+    let storedShards: UInt64
     let groups: [GroupSnapshot]
     /// The rules of this topic, joined so that one scan of the payload serves them all; nil without rules.
     let rules: RuleSetRunner?
@@ -90,6 +94,7 @@ final class Route {
         epoch = draft.epoch
         targets = draft.targets
         remoteShards = draft.remoteShards
+        storedShards = draft.storedShards
         groups = draft.groups
         self.rules = rules
     }

@@ -14,12 +14,19 @@ final class Subscription: Sendable {
     init(session: Session, filter: String, options: DeliveryOptions) {
         self.session = session
         self.filter = filter
-        self.shared = SharedFilter(filter)
+        let shared = SharedFilter(filter)
+        self.shared = shared
+        topicFilter = shared?.filter ?? ExclusiveFilter.inner(filter) ?? filter
         self.options = options
     }
 
-    /// The filter that topics are matched with: without `$share/group/`.
-    var topicFilter: String { shared?.filter ?? filter }
+    /// The filter that topics are matched with: without `$share/group/` and `$exclusive/`.
+    let topicFilter: String
+}
+
+extension Subscription {
+    var isExclusive: Bool { shared == nil && topicFilter.utf8.count != filter.utf8.count }
+    fileprivate var isToSystem: Bool { topicFilter.utf8.starts(with: "$SYS/".utf8) }
 }
 
 /// What a subscription asks for, in the form that the message path reads.
@@ -70,6 +77,9 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
     private let exactGenerations: UnsafeMutablePointer<Atomic<UInt64>>
     let wildGeneration = Atomic<UInt64>(1)
     let strategy: SharedStrategy
+    let exclusive = ExclusiveTable()
+    /// Subscriptions to `$SYS/…`.
+    let systemReaders = Atomic<Int>(0)
 
     init(strategy: SharedStrategy) {
         self.strategy = strategy
@@ -95,6 +105,8 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
 
     /// Puts a subscription in force; one of the same session and filter must have been removed before.
     func add(_ subscription: Subscription) {
+        if subscription.isExclusive { _ = exclusive.claim(subscription) }
+        if subscription.isToSystem { systemReaders.wrappingAdd(1, ordering: .relaxed) }
         withBytes(subscription.topicFilter) { filter in
             state.withLock { state in
                 state.subscriptions += 1
@@ -117,6 +129,8 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
     }
 
     func remove(_ subscription: Subscription) {
+        if subscription.isExclusive { exclusive.release(subscription) }
+        if subscription.isToSystem { systemReaders.wrappingSubtract(1, ordering: .relaxed) }
         withBytes(subscription.topicFilter) { filter in
             state.withLock { state in
                 guard let key = subscription.shared else {
@@ -177,6 +191,11 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
         }
     }
 
+    /// What publishers know of these subscriptions' session is out of date.
+    func invalidate(_ subscriptions: some Sequence<Subscription>) {
+        for subscription in subscriptions { withBytes(subscription.topicFilter) { invalidate($0) } }
+    }
+
     private func invalidate(_ filter: Bytes) {
         if TopicSyntax.hasWildcard(filter) {
             wildGeneration.wrappingAdd(1, ordering: .acquiringAndReleasing)
@@ -209,6 +228,7 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
                         draft.add(subscription, movedAt: place.epoch)
                     } else {
                         draft.remoteShards |= 1 << UInt64(place.shard)
+                        if subscription.session.isStored { draft.storedShards |= 1 << UInt64(place.shard) }
                     }
                 case .group(let group): draft.groups.append(GroupSnapshot(group: group, members: group.members))
                 case .rule(let rule): if !draft.rules.contains(where: { $0 === rule }) { draft.rules.append(rule) }

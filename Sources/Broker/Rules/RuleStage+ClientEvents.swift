@@ -1,3 +1,4 @@
+import Access
 import Buffers
 import MQTTCodec
 import RuleEngine
@@ -66,12 +67,12 @@ extension RuleStage {
 
     @inline(never)
     func authorizationChecked(
-        _ connection: Connection, session: Session, action: AccessAction, topic: Bytes, result: AuthorizationResult
+        _ connection: Connection, session: Session, action: AccessAction, topic: Bytes, result: AccessDecision
     ) {
         run(.clientCheckAuthzComplete, clientID: session.clientID) {
             client(connection, session.clientID, session.username) + [
                 ("peerhost", text(connection.endpoints.peerHost)), ("topic", .string(Array(topic))),
-                ("action", word("\(action.text)")), ("authz_source", word("\(result.source)")),
+                ("action", word(action.rawValue)), ("authz_source", word(result.source.rawValue)),
                 ("result", word("\(result.text)")), noAttributes,
             ]
         }

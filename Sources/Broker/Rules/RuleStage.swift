@@ -73,7 +73,7 @@ private struct RepublishFailures {
 final class RuleStage {
     let context: EvaluationContext
     private let logger: Logger
-    private let ignoresSystemTopics: Bool
+    let ignoresSystemTopics: Bool
     private let templates: TemplateContext
     private let rows = RowList()
     private let event = MessageEvent()
@@ -102,6 +102,10 @@ final class RuleStage {
     private(set) var wantsDropped = false
     private(set) var wantsDeliveryDropped = false
     private(set) var wantsAuthorization = false
+    /// Whether something may be denied.
+    var authorizes = false { didSet { watchesAccess = authorizes || wantsAuthorization } }
+    /// The one test of the message path: something may be denied, or a rule wants to hear of each decision.
+    private(set) var watchesAccess = false
     private(set) var wantsPing = false
     /// Whether some rule's columns need the publisher of a message that comes from another shard.
     var needsPublisher: Bool { wantsDelivered || wantsAcked || wantsDeliveryDropped }
@@ -129,6 +133,7 @@ final class RuleStage {
         wantsDropped = eventSets[.messageDropped] != nil
         wantsDeliveryDropped = eventSets[.deliveryDropped] != nil
         wantsAuthorization = eventSets[.clientCheckAuthzComplete] != nil
+        watchesAccess = authorizes || wantsAuthorization
         wantsPing = eventSets[.clientPing] != nil
         let used = Set(snapshot.rules.flatMap(\.workers).map { ObjectIdentifier($0) })
         appenders = appenders.filter { used.contains($0.key) }

@@ -19,6 +19,10 @@ struct InflightEntry {
     /// Nil once the receiver has the message (QoS 2 after PUBREC).
     var message: Message?
     var identifiers = SubscriptionIdentifiers()
+    /// In the queue of a persistent session; ``noPosition`` when the message is in memory alone.
+    var position = noPosition
+
+    static let noPosition = UInt64.max
 }
 
 /// The messages on their way to one client, in a ring indexed by packet identifier: no dictionary, no allocation once
@@ -57,6 +61,44 @@ struct InflightWindow {
         outstanding += 1
         return identifier
     }
+
+    // MARK: Persistent sessions: identifiers follow from positions
+
+    /// Whether a message with this identifier finds room. The ring does not grow far beyond what is in flight.
+    func canAdd(_ identifier: UInt16) -> Bool {
+        if (count + 1) * 2 > entries.count || entries[slot(identifier)].phase == .free { return true }
+        return entries[slot(identifier)].packetIdentifier != identifier && entries.count < max(256, count * 64)
+    }
+
+    /// Puts a message under its identifier; ``canAdd(_:)`` has been asked.
+    mutating func add(
+        _ message: Message?, qos: UInt8, isRetained: Bool, identifiers: SubscriptionIdentifiers, identifier: UInt16,
+        position: UInt64
+    ) {
+        if (count + 1) * 2 > entries.count { grow() }
+        while entries[slot(identifier)].phase != .free, entries[slot(identifier)].packetIdentifier != identifier {
+            grow()
+        }
+        nextSequence += 1
+        let place = slot(identifier)
+        entries[place] = InflightEntry(
+            phase: message == nil ? .released : .published, qos: qos, isRetained: isRetained, isOutstanding: true,
+            packetIdentifier: identifier, sequence: nextSequence, message: message, identifiers: identifiers,
+            position: position)
+        count += 1
+        outstanding += 1
+    }
+
+    /// Takes out what awaits PUBACK or PUBREC, oldest first.
+    /// - Returns: the positions.
+    mutating func takePublished() -> [UInt64] {
+        let published = unacknowledged
+        for entry in published { discard(entry.packetIdentifier) }
+        if count == 0 { entries = [] }
+        return published.map(\.position).filter { $0 != InflightEntry.noPosition }
+    }
+
+    var releasedIdentifiers: [UInt16] { entries.filter { $0.phase == .released }.map(\.packetIdentifier) }
 
     private mutating func advanceIdentifier() { nextIdentifier = nextIdentifier == .max ? 1 : nextIdentifier + 1 }
 

@@ -1,3 +1,4 @@
+import Access
 import Buffers
 import DequeModule
 import MQTTCodec
@@ -14,6 +15,10 @@ final class Session: @unchecked Sendable {
     let createdAt: Int64
     /// Which user the session belongs to.
     var username: String?
+    /// Nobody else gets the session; nil where nobody asked who the client is.
+    var owner: String?
+    /// Who the client is and was last; nil without access control.
+    var access: ClientAccess?
     var publisher: Publisher
     /// Nil while the client is away.
     unowned(unsafe) var connection: Connection?
@@ -34,10 +39,17 @@ final class Session: @unchecked Sendable {
     var statistics = SessionStatistics()
     /// Set when the session has been ended; nothing is delivered any more.
     var isTerminated = false
+    /// Milliseconds since 1970 at which the client left in an earlier life of the node; 0 while it is here or unknown.
+    var leftAt: Int64 = 0
+    /// Where it was when the node ended; -1 when it was not.
+    var formerShard = -1
+    /// Where it is kept on disk; nil for a session that ends with its connection.
+    var durable: DurableSession?
 
     private let placement: Atomic<UInt64>
     private let attached: Atomic<Int>
     private let online = Atomic<Bool>(false)
+    private let stored = Atomic<Bool>(false)
 
     init(id: UInt64, clientID: String, publisher: Publisher, shard: Int, now: Int64) {
         self.id = id
@@ -68,10 +80,16 @@ final class Session: @unchecked Sendable {
 
     /// Whether messages wait for room in the client's window or buffer.
     @inline(__always)
-    var hasWaiting: Bool { !queue.isEmpty || !retainedBacklog.isEmpty }
+    var hasWaiting: Bool {
+        !queue.isEmpty || !retainedBacklog.isEmpty || (durable.map { $0.hasWaiting } ?? false)
+    }
 
     var isOnline: Bool { online.load(ordering: .relaxed) }
     func setOnline(_ value: Bool) { online.store(value, ordering: .relaxed) }
+
+    /// Whether its QoS 1 and 2 messages are kept on disk.
+    var isStored: Bool { stored.load(ordering: .relaxed) }
+    func setStored(_ value: Bool) { stored.store(value, ordering: .relaxed) }
 }
 
 /// A will as it waits in the session. [MQTT-3.1.2-8]
@@ -103,6 +121,8 @@ struct QueuedMessage {
     var qos: UInt8
     var isRetained: Bool
     var identifiers: SubscriptionIdentifiers
+    /// In a persistent session's memory: goes behind the stored messages below this position.
+    var storedBefore: UInt64 = 0
 }
 
 /// What waits for the client or for room in its window: bounded in messages and bytes, oldest dropped first.
@@ -140,6 +160,8 @@ struct MessageQueue {
         guard count > limits.messages || bytes > limits.bytes else { return nil }
         return popFirstUnacknowledged() ?? popFirst()
     }
+
+    var firstUnacknowledged: QueuedMessage? { unacknowledgedEntries.first?.message }
 
     /// The oldest QoS 0 message, wherever it stands.
     mutating func popFirstUnacknowledged() -> QueuedMessage? { Self.pop(from: &unacknowledgedEntries, &bytes) }

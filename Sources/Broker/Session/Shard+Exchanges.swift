@@ -12,6 +12,11 @@ extension Shard {
         for connection in connections {
             guard let session = connection.session, session.awaitingRelease.count > 0 else { continue }
             let given = session.awaitingRelease.removeAll(before: now - settings.awaitReleaseTimeout)
+            if given > 0, let stored = session.durable {
+                for identifier in stored.exchanges.keys where !session.awaitingRelease.contains(identifier) {
+                    endExchange(identifier, stored)
+                }
+            }
             counters.droppedAwaitingRelease.add(given)
         }
     }

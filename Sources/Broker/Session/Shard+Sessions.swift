@@ -25,8 +25,11 @@ extension Shard {
             takeOver(session, for: connection, packet: packet)
         case .elsewhere(let session, let owner):
             let shard = index
+            let user = connection.access?.owner
             nonisolated(unsafe) let connection = connection  // touched on this shard only, where the mail comes back to
-            send(to: owner) { $0.handOver(session, to: shard, connection: connection, packet: packet) }
+            send(to: owner) {
+                $0.handOver(session, to: shard, connection: connection, user: user, packet: packet)
+            }
         }
     }
 
@@ -42,6 +45,10 @@ extension Shard {
         guard sessions[ObjectIdentifier(session)] != nil, !isLeaving(session) else {
             // On its way here or away: try again when the mail that moves it has been read.
             retry(connection, packet: packet)
+            return
+        }
+        guard session.belongs(to: connection.access?.owner) else {
+            connection.refuseSession(packet)
             return
         }
         endOldConnection(of: session, isDiscarded: packet.cleanStart)
@@ -75,12 +82,18 @@ extension Shard {
     ///
     /// The session's routes change first; then every other shard says that its mail by older routes has been posted
     /// (a fence); then the session goes. So each message reaches it exactly once and in order.
-    func handOver(_ session: Session, to target: Int, connection: Connection, packet: ConnectPacket) {
+    func handOver(
+        _ session: Session, to target: Int, connection: Connection, user: String?, packet: ConnectPacket
+    ) {
         nonisolated(unsafe) let connection = connection  // belongs to `target`; only passed back there
         guard sessions[ObjectIdentifier(session)] != nil, !session.isTerminated, !isLeaving(session) else {
             send(to: target) { shard in
                 if connection.phase == .awaitingSession { shard.claimSession(for: connection, packet: packet) }
             }
+            return
+        }
+        guard session.belongs(to: user) else {
+            send(to: target) { _ in connection.refuseSession(packet) }
             return
         }
         endOldConnection(of: session, isDiscarded: packet.cleanStart)
@@ -138,7 +151,18 @@ extension Shard {
             return
         }
         sessions[ObjectIdentifier(session)] = session
-        for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] { enqueue(message, in: session) }
+        for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] {
+            if message.qos > 0, let stored = session.durable {
+                var shared: Message? = message.message
+                withExtendedLifetime(message.message) {
+                    offerStored(
+                        message.message.view, &shared, qos: message.qos, isRetained: message.isRetained,
+                        identifiers: message.identifiers, session: session, durable: stored)
+                }
+            } else {
+                enqueue(message, in: session)
+            }
+        }
         arrival(self)
     }
 
@@ -150,12 +174,12 @@ extension Shard {
         session.setOnline(false)
         if let will = session.will {
             if will.delay == 0 || session.expiryInterval == 0 {
-                session.will = nil
-                publish(will)
+                publishWill(of: session)
             } else {
                 session.willAt = now + Int64(will.delay) * 1000
             }
         }
+        if let stored = session.durable, session.expiryInterval > 0 { storeAbsence(of: session, stored) }
         if session.expiryInterval == 0 {
             terminate(session, reason: "normal")
         } else {
@@ -166,6 +190,14 @@ extension Shard {
     func awaitReturn(of session: Session) {
         if session.expiryInterval != .max { session.expiresAt = now + Int64(session.expiryInterval) * 1000 }
         scheduleAbsence(session)
+    }
+
+    /// For a session that was read from the disk.
+    func resumeAbsence(of session: Session) {
+        if session.attachedShard == index, session.connection == nil, !session.isTerminated {
+            scheduleAbsence(session)
+            endAbsences()
+        }
     }
 
     private func scheduleAbsence(_ session: Session) {
@@ -193,10 +225,7 @@ extension Shard {
             }
             if let willAt = session.willAt, willAt <= now {
                 session.willAt = nil
-                if let will = session.will {
-                    session.will = nil
-                    publish(will)
-                }
+                publishWill(of: session)
             }
             if session.expiresAt <= now { terminate(session, reason: "expired") } else { scheduleAbsence(session) }
         }
@@ -208,20 +237,25 @@ extension Shard {
         session.isTerminated = true
         counters.sessionsTerminated.add(1)
         for subscription in session.subscriptions.values { router.remove(subscription) }
-        session.subscriptions = [:]
         passOnWhatIsLeft(of: session)
+        if session.durable != nil { dropStored(session) }
+        session.subscriptions = [:]
         session.retainedBacklog = []
         sessions[ObjectIdentifier(session)] = nil
         node.registry.remove(session)
         if let will = session.will {
             session.will = nil
-            publish(will)
+            publish(will, of: session)
         }
     }
 
     /// What a member of a shared group leaves behind goes to another member, in its order: QoS 1 that was not
     /// acknowledged, and what has not been sent. Not QoS 2 under way: the client may have it. [MQTT-4.8.2-5]
     private func passOnWhatIsLeft(of session: Session) {
+        if let stored = session.durable {
+            if !isDraining { passOnStored(of: session, stored) { passOn($0, of: session) } }
+            return
+        }
         let unacknowledged = session.inflight.unacknowledged
         session.inflight.removeAll()
         var waiting = session.queue
@@ -246,8 +280,19 @@ extension Shard {
         }
     }
 
+    /// Publishes what the client left; a persistent session's record keeps it until everyone has stored it.
+    func publishWill(of session: Session) {
+        guard let will = session.will else { return }
+        session.will = nil
+        publish(will, of: session)
+        guard session.durable != nil else { return }
+        durable?.whenStored { [unowned self] in
+            if session.attachedShard == index, !session.isTerminated { saveRecord(of: session) }
+        }
+    }
+
     /// Publishes a will: received now, and its expiry counts from now. [MQTT-3.1.3.2.4]
-    private func publish(_ will: Will) {
+    func publishNow(_ will: Will) {
         withExtendedLifetime(will.message) {
             var view = will.message.view
             view.id = nextMessageID()

@@ -59,9 +59,20 @@ final class Shard: @unchecked Sendable {
     let rules: RuleStage
     var sticky: [ObjectIdentifier: Subscription] = [:]
     var random = RandomSource.system
+    /// Nil without rules of `rewrite`. Set before the thread starts.
+    var rewriter: TopicRewriter? {
+        didSet { rewritesPublishes = rewriter?.rewritesPublishes ?? false }
+    }
+    private(set) var rewritesPublishes = false
     private var idCounter: UInt64
     private var nextSessionNumber: UInt64 = 0
     private(set) var isDraining = false
+    /// Nil where nothing is kept on disk.
+    var durable: DurableStage?
+    /// Something of the current publish is on its way to the log: its acknowledgement waits.
+    var isStorageTouched = false
+    /// What would have to be stored is refused at the moment; read once per tick.
+    var isStorageRefusing = false
 
     init(index: Int, node: BrokerNode, router: Router, settings: MQTTZone, rules: RuleStage, logger: Logger) {
         self.index = index
@@ -98,9 +109,15 @@ final class Shard: @unchecked Sendable {
     /// Everything that was gathered during a tick leaves: one write per session, one mail per shard, one hand-over per
     /// sink. Wills and rules may gather more meanwhile, so it goes round until nothing is left.
     func endTick() {
+        if let durable {
+            durable.release()
+            isStorageRefusing = durable.refuses
+        }
         repeat {
             // Rules on events of clients and deliveries have no publish that theirs could follow.
             if !republished.isEmpty { publishRepublished() }
+            // The log before the mail: what other shards do with it comes later there.
+            durable?.settle()
             // Mail before answers: who has been answered can count on what other shards do from now on.
             postOutboxes()
             var position = 0
@@ -109,7 +126,8 @@ final class Shard: @unchecked Sendable {
                 position += 1
             }
             dirty.removeAll(keepingCapacity: true)
-        } while usedOutboxes != 0 || !republished.isEmpty
+        } while usedOutboxes != 0 || !republished.isEmpty || (durable.map { $0.isUnsettled } ?? false)
+        durable?.awaitLog()
         rules.endTick(now: now)
         if !paused.isEmpty { resumePaused() }
         if !throttled.isEmpty { resumeThrottled() }
@@ -130,6 +148,8 @@ final class Shard: @unchecked Sendable {
         rules.reportFailures(now: now)
         if index == 0 {
             sweepRetained()
+            publishDelayed()
+            node.peaks.note(node.gauges)
             node.boundsReport.tick(self)
             node.systemTopics.tick(self)
         }
@@ -139,7 +159,9 @@ final class Shard: @unchecked Sendable {
     private static let sweepSize = 500
 
     private func sweepRetained() {
-        let removed = node.retained.removeExpired(now: wall, most: Self.sweepSize)
+        let removed = node.retained.removeExpired(now: wall, most: Self.sweepSize) { topic in
+            persistRetainedRemoval(topic)
+        }
         counters.retainedExpired.add(removed)
         if removed == Self.sweepSize { execute { $0.sweepRetained() } }
     }

@@ -36,9 +36,14 @@ final class ShardCounters: Sendable {
     let retainedFull = Counter()
     let retainedTooDeep = Counter()
     let retainedExpired = Counter()
+    let delayed = Counter()
+    let delayedFull = Counter()
+    let topicsRefused = Counter()
     let subscriptionsOverQuota = Counter()
     let droppedAwaitingRelease = Counter()
     let sendTimeouts = Counter()
+    let storageRefused = Counter()
+    let storageLost = Counter()
     let connects = Counter()
     let connectsRefused = Counter()
     let connected = Counter()
@@ -49,6 +54,18 @@ final class ShardCounters: Sendable {
     let sessionsResumed = Counter()
     let sessionsTakenOver = Counter()
     let sessionsTerminated = Counter()
+    let authenticated = Counter()
+    let authenticatedAnonymous = Counter()
+    let authenticationFailed = Counter()
+    let authorizationAllowed = Counter()
+    let authorizationDenied = Counter()
+    let authorizationCacheHits = Counter()
+    let authorizationCacheMisses = Counter()
+    let authorizationSuperuser = Counter()
+    let authorizationNoMatch = Counter()
+    let publishesDenied = Counter()
+    let subscribesDenied = Counter()
+    let willsDenied = Counter()
 
     @inline(__always)
     func countReceived(qos: UInt8) {
@@ -96,6 +113,7 @@ final class ShardCounters: Sendable {
             ("messages.dropped.no_subscribers", messagesDroppedNoSubscribers.current),
             ("messages.dropped.await_pubrel_timeout", droppedAwaitingRelease.current),
             ("messages.redispatched", messagesRedispatched.current),
+            ("messages.storage.refused", storageRefused.current), ("messages.storage.lost", storageLost.current),
             (
                 "messages.retained.refused",
                 retainedTooLarge.current + retainedFull.current + retainedTooDeep.current
@@ -103,6 +121,8 @@ final class ShardCounters: Sendable {
             ("messages.retained.refused.too_large", retainedTooLarge.current),
             ("messages.retained.refused.full", retainedFull.current),
             ("messages.retained.expired", retainedExpired.current),
+            ("messages.delayed", delayed.current), ("messages.delayed.refused", delayedFull.current),
+            ("messages.dropped.topic_refused", topicsRefused.current),
             ("client.subscribe.quota_exceeded", subscriptionsOverQuota.current),
             ("delivery.dropped", dropped), ("delivery.dropped.no_local", droppedNoLocal.current),
             ("delivery.dropped.queue_full", droppedQueueFull.current),
@@ -114,6 +134,22 @@ final class ShardCounters: Sendable {
             ("client.subscribe", subscribes.current), ("client.unsubscribe", unsubscribes.current),
             ("session.created", sessionsCreated.current), ("session.resumed", sessionsResumed.current),
             ("session.takenover", sessionsTakenOver.current), ("session.terminated", sessionsTerminated.current),
+        ] + accessMetrics
+    }
+
+    private var accessMetrics: [(name: String, value: Int)] {
+        [
+            ("authentication.success", authenticated.current),
+            ("authentication.success.anonymous", authenticatedAnonymous.current),
+            ("authentication.failure", authenticationFailed.current),
+            ("authorization.allow", authorizationAllowed.current), ("authorization.deny", authorizationDenied.current),
+            ("authorization.cache_hit", authorizationCacheHits.current),
+            ("authorization.cache_miss", authorizationCacheMisses.current),
+            ("authorization.superuser", authorizationSuperuser.current),
+            ("authorization.nomatch", authorizationNoMatch.current),
+            ("packets.publish.auth_error", publishesDenied.current),
+            ("packets.subscribe.auth_error", subscribesDenied.current),
+            ("messages.will.denied", willsDenied.current),
         ]
     }
 }

@@ -18,6 +18,8 @@ final class ListenerContext: Sendable {
 
     /// As `ctl listeners` shows it: `tcp:default`.
     let id: String
+    let authentication: ListenerOptions.Authentication
+    let usesTLS: Bool
     let maxConnections: Int
     let noDelay: Bool
     let highWaterMark: Int
@@ -40,6 +42,8 @@ final class ListenerContext: Sendable {
 
     init(_ options: ListenerOptions, logger: Logger) {
         id = options.id
+        authentication = options.authentication
+        usesTLS = options.tls != nil
         maxConnections = options.maxConnections
         noDelay = options.noDelay
         highWaterMark = options.highWaterMark

@@ -1,3 +1,4 @@
+import Access
 import Buffers
 
 /// What carries a connection's bytes: the four operations that the protocol and session code sees.
@@ -41,14 +42,4 @@ extension Endpoints {
         }
         if let name = header.commonName { certificate = PeerCertificate(commonName: name) }
     }
-}
-
-/// What a client's certificate says, once it has been verified: here, or by a trusted proxy, which tells the common name
-/// alone.
-struct PeerCertificate: Sendable, Equatable {
-    var commonName: String?
-    /// The subject as RFC 4514 writes it: `CN=sensor 1,O=Example,C=DE`.
-    var distinguishedName: String?
-    /// `DNS:…`, `email:…`, `URI:…`, `IP:…`.
-    var alternativeNames: [String] = []
 }

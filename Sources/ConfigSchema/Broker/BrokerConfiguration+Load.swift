@@ -39,11 +39,13 @@ extension BrokerConfiguration {
         root = interpolated(root, environment, &problems)
         var context = ReadContext()
         guard let values = BrokerFields.all.read(root, &context) else {
-            return Loaded(configuration: nil, problems: (problems + context.problems).sortedByPlace())
+            return Loaded(
+                configuration: nil, problems: (problems + context.problems).sortedByPlace().withoutSecretLines())
         }
         let configuration = BrokerConfiguration(values)
         checkListeners(values[BrokerFields.listeners], environment, &context)
-        problems = (problems + context.problems).sortedByPlace()
+        checkAnonymous(values, &context)
+        problems = (problems + context.problems).sortedByPlace().withoutSecretLines()
         return Loaded(configuration: problems.hasErrors ? nil : configuration, problems: problems)
     }
 
@@ -77,6 +79,28 @@ extension BrokerConfiguration {
         }
     }
 
+    /// A listener that other machines reach takes strangers only where someone wrote so. [ADR-0011]
+    private static func checkAnonymous(_ values: ConfigValues, _ context: inout ReadContext) {
+        typealias Fields = BrokerFields.Listeners
+        let authenticates = values[BrokerFields.authentication].contains {
+            $0.values[BrokerFields.Authentication.enable]
+        }
+        for (kind, field) in Fields.kinds {
+            for listener in values[BrokerFields.listeners][field] where listener.value[Fields.enable] {
+                let asks = authenticates && listener.value[Fields.authentication] != .off
+                let allows = listener.value[Fields.allowAnonymous] ?? values[BrokerFields.allowAnonymous]
+                guard !asks, !allows, !listener.value[Fields.bind].isLoopback else { continue }
+                context.report(
+                    listener.value.problem(
+                        .openListener,
+                        "\(kind.rawValue):\(listener.name) listens on \(listener.value[Fields.bind]) and nobody asks its clients "
+                            + "who they are",
+                        hint: "configure \"authentication\", bind to 127.0.0.1, or write \"allow_anonymous: true\"",
+                        at: Fields.bind))
+            }
+        }
+    }
+
     private static func checkFiles(_ tls: ConfigValues, _ environment: Environment, _ context: inout ReadContext) {
         func check(_ path: String?, _ field: some ConfigField) {
             if let path, environment.readFile(path) == nil {
@@ -102,4 +126,18 @@ extension BrokerFields.Listeners {
     static let kinds: [(ListenerSettings.Kind, Field<[Named<ConfigValues>]>)] = [
         (.tcp, tcp), (.ssl, ssl), (.ws, ws), (.wss, wss),
     ]
+}
+
+extension [ConfigProblem] {
+    /// The same problems; one on a line that holds a secret is told without its line.
+    fileprivate func withoutSecretLines() -> [ConfigProblem] {
+        let secret = filter { $0.code == .literalSecret }
+        return map { problem in
+            var problem = problem
+            if secret.contains(where: { $0.file == problem.file && $0.line == problem.line }) {
+                problem.showsSource = false
+            }
+            return problem
+        }
+    }
 }

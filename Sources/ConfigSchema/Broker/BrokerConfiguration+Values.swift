@@ -5,6 +5,7 @@ extension BrokerConfiguration {
             values[BrokerFields.listeners][field].map { ListenerSettings(kind, $0.name, $0.value) }
         }
         listeners = named.isEmpty ? [.loopback] : named
+        access = AccessSettings(values)
         mqtt = MQTTSettings(values[BrokerFields.mqtt])
         let retained = values[BrokerFields.retainer]
         retainer = RetainerSettings(
@@ -15,11 +16,21 @@ extension BrokerConfiguration {
         let sys = values[BrokerFields.sysTopics]
         sysTopics = SysTopicSettings(
             messageInterval: sys[BrokerFields.SysTopics.message],
-            heartbeatInterval: sys[BrokerFields.SysTopics.heartbeat])
+            heartbeatInterval: sys[BrokerFields.SysTopics.heartbeat],
+            tellsConnected: sys[BrokerFields.SysTopics.events][BrokerFields.SysEvents.connected],
+            tellsDisconnected: sys[BrokerFields.SysTopics.events][BrokerFields.SysEvents.disconnected],
+            tellsSubscribed: sys[BrokerFields.SysTopics.events][BrokerFields.SysEvents.subscribed],
+            tellsUnsubscribed: sys[BrokerFields.SysTopics.events][BrokerFields.SysEvents.unsubscribed])
+        delayed = DelayedSettings(values[BrokerFields.delayed])
+        rewrites = values[BrokerFields.rewrite].map { RewriteSettings($0) }
+        autoSubscriptions = values[BrokerFields.autoSubscribe][BrokerFields.AutoSubscribe.topics].map {
+            AutoSubscribeSettings($0)
+        }
         let alarms = values[BrokerFields.alarm]
         alarm = AlarmSettings(
             actions: alarms[BrokerFields.Alarm.actions], historyLimit: alarms[BrokerFields.Alarm.sizeLimit],
             historyPeriod: alarms[BrokerFields.Alarm.validityPeriod])
+        durability = values[BrokerFields.durability]
         let files = values[BrokerFields.rules]
         rules = RuleFileSettings(
             paths: files[BrokerFields.Rules.paths], pathsAreDefault: !files.isSet(BrokerFields.Rules.paths),
@@ -47,7 +58,7 @@ extension ListenerSettings {
     /// What a node without listeners in its configuration has: reachable from its own machine only.
     fileprivate static let loopback = ListenerSettings(
         kind: .tcp, name: "default", bind: BindAddress(host: "127.0.0.1", port: 1883), isEnabled: true,
-        maximumConnections: .infinity, transport: .epoll,
+        authentication: .on, maximumConnections: .infinity, transport: .epoll,
         proxy: ProxySettings(
             mode: .off, timeout: BrokerFields.Proxy.defaultTimeout, trustedAddresses: BrokerFields.Proxy.loopback),
         rates: RateSettings(connections: .infinity, messages: .infinity, bytes: .infinity), tcp: .defaults, tls: nil,
@@ -59,6 +70,7 @@ extension ListenerSettings {
         self.name = name
         bind = values[Fields.bind]
         isEnabled = values[Fields.enable]
+        authentication = values[Fields.authentication]
         maximumConnections = values[Fields.maximumConnections]
         transport = kind == .tcp ? values[Fields.transport] : .nio
         proxy = ProxySettings(
@@ -147,6 +159,7 @@ extension MQTTSettings {
         retainAvailable = values[Fields.retain]
         wildcardSubscription = values[Fields.wildcard]
         sharedSubscription = values[Fields.shared]
+        exclusiveSubscription = values[Fields.exclusive]
         sharedStrategy = values[Fields.strategy]
         ignoresLoopDelivery = values[Fields.ignoreLoop]
         sessionExpiryInterval = values[Fields.sessionExpiry]

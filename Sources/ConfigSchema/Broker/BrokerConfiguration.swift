@@ -2,15 +2,23 @@
 package struct BrokerConfiguration: Sendable {
     package var node: NodeSettings
     package var listeners: [ListenerSettings]
+    package var access: AccessSettings
     package var mqtt: MQTTSettings
     package var retainer: RetainerSettings
+    package var delayed: DelayedSettings
+    package var rewrites: [RewriteSettings]
+    package var autoSubscriptions: [AutoSubscribeSettings]
     package var sysTopics: SysTopicSettings
     package var alarm: AlarmSettings
+    package var durability: DurabilityMode
     package var rules: RuleFileSettings
     package var log: LogSettings
     /// How long queued work may go on after SIGTERM.
     package var drainTimeout: Duration
 }
+
+/// What must have happened before a message is acknowledged.
+package enum DurabilityMode: String, Sendable, CaseIterable { case none, process, fsync }
 
 package struct NodeSettings: Sendable {
     package enum Role: String, Sendable, CaseIterable { case core, replicant }
@@ -40,10 +48,19 @@ package struct ListenerSettings: Sendable {
 
     package enum Transport: String, Sendable, CaseIterable { case epoll, nio }
 
+    /// Whether the authenticators are asked about a listener's clients. [EMQX enable_authn]
+    package enum ListenerAuthentication: String, Sendable, CaseIterable {
+        case on = "true"
+        case off = "false"
+        /// Clients without credentials are refused before anybody is asked.
+        case quickDeny = "quick_deny_anonymous"
+    }
+
     package var kind: Kind
     package var name: String
     package var bind: BindAddress
     package var isEnabled: Bool
+    package var authentication: ListenerAuthentication
     package var maximumConnections: Limit<Int>
     package var transport: Transport
     package var proxy: ProxySettings
@@ -159,6 +176,9 @@ package struct MQTTSettings: Sendable {
         case hashClientID = "hash_clientid"
     }
 
+    /// What of a client's certificate becomes its name. [EMQX peer_cert_as_username]
+    package enum CertificateName: String, Sendable, CaseIterable { case disabled, cn, dn, san }
+
     /// From the connection to its CONNECT.
     package var idleTimeout: Limit<Duration>
     package var maximumPacketSize: ByteSize
@@ -169,6 +189,7 @@ package struct MQTTSettings: Sendable {
     package var retainAvailable: Bool
     package var wildcardSubscription: Bool
     package var sharedSubscription: Bool
+    package var exclusiveSubscription: Bool
     package var sharedStrategy: SharedStrategy
     package var ignoresLoopDelivery: Bool
     /// For 3.1.1 clients with clean_session=0, and the bound for MQTT 5 ones.
@@ -189,8 +210,8 @@ package struct MQTTSettings: Sendable {
     package var keepAliveMultiplier: Double
     package var responseInformation: String
     package var usesUsernameAsClientID: Bool
-    package var certificateAsUsername: PeerCertificateName
-    package var certificateAsClientID: PeerCertificateName
+    package var certificateAsUsername: CertificateName
+    package var certificateAsClientID: CertificateName
 }
 
 package struct RetainerSettings: Sendable {
@@ -204,6 +225,10 @@ package struct RetainerSettings: Sendable {
 package struct SysTopicSettings: Sendable {
     package var messageInterval: Limit<Duration>
     package var heartbeatInterval: Limit<Duration>
+    package var tellsConnected: Bool
+    package var tellsDisconnected: Bool
+    package var tellsSubscribed: Bool
+    package var tellsUnsubscribed: Bool
 }
 
 package struct AlarmSettings: Sendable {

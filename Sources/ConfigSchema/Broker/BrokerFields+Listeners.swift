@@ -13,6 +13,13 @@ extension BrokerFields {
         static let enable = Field("enable", .bool, default: true, aliases: ["enabled"], doc: "Whether it listens.")
         static let maximumConnections = Field(
             "max_connections", .intOrInfinity(1...Int.max), default: .infinity, doc: "More are refused.")
+        static let authentication = Field(
+            "enable_authn", FieldType<ListenerSettings.ListenerAuthentication>.choice, default: .on,
+            doc:
+                "Whether the authenticators are asked; quick_deny_anonymous refuses clients without credentials at once."
+        )
+        static let allowAnonymous = Field(
+            "allow_anonymous", .bool, doc: "As the root's key, for this listener.")
         static let acceptors = Field(
             "acceptors", .int(1...65535), default: 16, noEffect: "the number of shards decides",
             doc: "Read for EMQX's files.")
@@ -33,8 +40,7 @@ extension BrokerFields {
         private static let common: [any ConfigField] = [
             bind, enable, maximumConnections, acceptors, tcpOptions, UnsupportedField("mountpoint", accepts: ""),
             UnsupportedField("zone", accepts: "default"), Proxy.mode, Proxy.timeout, Proxy.trustedAddresses,
-            UnsupportedField("access_rules"), UnsupportedField("enable_authn", accepts: "true"), connectionRate,
-            messageRate, byteRate,
+            UnsupportedField("access_rules"), authentication, allowAnonymous, connectionRate, messageRate, byteRate,
         ]
         private static let tcpListener = FieldSet("listeners.tcp", common + [transport])
         private static let tlsListener = FieldSet("listeners.ssl", common + [tlsOptions])

@@ -18,6 +18,8 @@ extension BrokerFields {
         static let wildcard = Field(
             "wildcard_subscription", .bool, default: true, doc: "Whether filters may have wildcards.")
         static let shared = Field("shared_subscription", .bool, default: true, doc: "Whether `$share` is there.")
+        static let exclusive = Field(
+            "exclusive_subscription", .bool, default: false, doc: "Whether `$exclusive` is there.")
         static let strategy = Field(
             "shared_subscription_strategy", FieldType<MQTTSettings.SharedStrategy>.choice, default: .roundRobin,
             doc: "Who of a group gets a message.")
@@ -74,11 +76,11 @@ extension BrokerFields {
         static let usernameAsClientID = Field(
             "use_username_as_clientid", .bool, default: false, doc: "Whether the user name replaces the client id.")
         static let certificateAsUsername = Field(
-            "peer_cert_as_username", FieldType<MQTTSettings.PeerCertificateName>.choice, default: .disabled,
-            doc: "What of the client's certificate replaces the user name: `cn` its common name, `dn` its subject.")
+            "peer_cert_as_username", FieldType<MQTTSettings.CertificateName>.choice, default: .disabled,
+            doc: "What of the client's certificate replaces the user name; a client without it is refused.")
         static let certificateAsClientID = Field(
-            "peer_cert_as_clientid", FieldType<MQTTSettings.PeerCertificateName>.choice, default: .disabled,
-            doc: "What of the client's certificate replaces the client id.")
+            "peer_cert_as_clientid", FieldType<MQTTSettings.CertificateName>.choice, default: .disabled,
+            doc: "What of the client's certificate replaces the client id; a client without it is refused.")
 
         static let all = FieldSet(
             "mqtt",
@@ -89,7 +91,7 @@ extension BrokerFields {
                 subscriptions, upgradeQoS, serverKeepAlive, keepAliveMultiplier, responseInformation, strictMode,
                 usernameAsClientID, certificateAsUsername, certificateAsClientID,
                 awaitRelTimeout, retryInterval,
-                UnsupportedField("exclusive_subscription", accepts: "false"),
+                exclusive,
                 UnsupportedField("mqueue_priorities", accepts: "disabled"),
                 UnsupportedField("mqueue_default_priority", accepts: "lowest"),
                 UnsupportedField("keepalive_check_interval", accepts: "30s"), UnsupportedField("client_attrs_init"),

@@ -11,18 +11,27 @@ package enum BrokerFields {
     static let rules = Field(group: "rules", Rules.all, doc: "Where the rule files are.")
     static let ruleEngine = Field(group: "rule_engine", RuleEngine.all, doc: "How rules run.")
     static let log = Field(group: "log", Log.all, doc: "What the node writes down.")
+    static let durability = Field(
+        "durability", FieldType<DurabilityMode>.choice, default: .process,
+        doc:
+            "What must have happened before a message is acknowledged: `process` (written to the kernel: survives the death "
+            + "of the process), `fsync` (synced to the disk: survives power loss), `none` (memory only: a restart loses all "
+            + "sessions, their queues and retained messages).")
     static let shutdown = Field(group: "shutdown", Shutdown.all, doc: "How the node ends.")
 
     /// The whole configuration.
     package static let all = FieldSet(
         "the configuration",
-        [node, listeners, mqtt, retainer, sysTopics, alarm, rules, ruleEngine, log, shutdown] + otherRoots)
+        [
+            node, listeners, mqtt, retainer, delayed, rewrite, autoSubscribe, sysTopics, alarm, durability, rules,
+            ruleEngine, log, shutdown,
+        ] + access + otherRoots)
 
     /// EMQX's other roots: named here so that the answer is "not supported yet" rather than "unknown".
     private static let otherRoots: [any ConfigField] = [
-        "cluster", "rpc", "dashboard", "api_key", "authentication", "authorization", "prometheus", "opentelemetry",
+        "cluster", "rpc", "dashboard", "api_key", "prometheus", "opentelemetry",
         "exhook",
-        "delayed", "rewrite", "auto_subscribe", "durable_sessions", "slow_subs", "flapping_detect", "force_shutdown",
+        "durable_sessions", "slow_subs", "force_shutdown",
         "force_gc", "conn_congestion", "overload_protection", "sysmon", "broker", "zones", "connectors",
         "actions",
     ].map { UnsupportedField($0) }
@@ -91,7 +100,10 @@ package enum BrokerFields {
         static let heartbeat = Field(
             "sys_heartbeat_interval", .durationOr("disabled"), default: .at(.seconds(30)),
             doc: "Between two uptime and datetime messages.")
-        static let all = FieldSet("sys_topics", [message, heartbeat, UnsupportedField("sys_event_messages")])
+        static let events = Field(
+            group: "sys_event_messages", SysEvents.all, doc: "Which events are told on `$SYS/brokers/<node>/clients/…`."
+        )
+        static let all = FieldSet("sys_topics", [message, heartbeat, events])
     }
 
     enum Alarm {

@@ -68,6 +68,8 @@ package struct ProblemCode: Sendable, Hashable, CustomStringConvertible {
     package static let literalSecret = ProblemCode("SEC001")
     /// A peer that is not verified.
     package static let unverifiedPeer = ProblemCode("SEC002")
+    /// A listener for everybody, without a word that it is meant.
+    package static let openListener = ProblemCode("SEC003")
 
     /// A test that says nothing the runner can check.
     package static let badTest = ProblemCode("TEST001")
@@ -106,6 +108,7 @@ extension ProblemCode {
         (.templateNotJSON, "A template that should give JSON and cannot."),
         (.literalSecret, "A secret written out in a file."),
         (.unverifiedPeer, "A peer that is not verified."),
+        (.openListener, "A listener for everybody, without a word that it is meant."),
         (.badTest, "A test that says nothing the runner can check."),
         (.failedTest, "A test whose result is another than expected."),
     ]

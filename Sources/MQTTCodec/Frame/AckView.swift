@@ -1,20 +1,20 @@
-package import Buffers
+public import Buffers
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP read in place. [MQTT5 §3.4–3.7]
-package struct AckView {
-    package let packetIdentifier: UInt16
-    package let reasonCode: ReasonCode
+public struct AckView {
+    @usableFromInline package let packetIdentifier: UInt16
+    @usableFromInline package let reasonCode: ReasonCode
     /// Without their length; empty when there are none.
-    package let properties: Bytes
+    @usableFromInline package let properties: Bytes
 
-    package init(packetIdentifier: UInt16, reasonCode: ReasonCode, properties: Bytes) {
+    @inlinable package init(packetIdentifier: UInt16, reasonCode: ReasonCode, properties: Bytes) {
         self.packetIdentifier = packetIdentifier
         self.reasonCode = reasonCode
         self.properties = properties
     }
 
     @inlinable @inline(__always)
-    package static func parse(body: Bytes, type: PacketType, version: ProtocolVersion) throws(ProtocolViolation)
+    public static func parse(body: Bytes, type: PacketType, version: ProtocolVersion) throws(ProtocolViolation)
         -> AckView
     {
         guard body.count == 2 else { return try parseLong(body, type: type, version: version) }
@@ -25,7 +25,8 @@ package struct AckView {
     }
 
     @inline(never)
-    package static func parseLong(_ body: Bytes, type: PacketType, version: ProtocolVersion) throws(ProtocolViolation)
+    @usableFromInline package static func parseLong(_ body: Bytes, type: PacketType, version: ProtocolVersion)
+        throws(ProtocolViolation)
         -> AckView
     {
         var reader = FieldReader(body)
@@ -48,10 +49,10 @@ package struct AckView {
     }
 }
 
-package enum AckEncoder {
+public enum AckEncoder {
     /// Appends PUBACK, PUBREC, PUBREL or PUBCOMP; the short form when all is well or the version knows no other.
     @inlinable @inline(__always)
-    package static func append(
+    public static func append(
         _ type: PacketType, packetIdentifier: UInt16, reason: ReasonCode, version: ProtocolVersion,
         to output: OutputBuffer
     ) {

@@ -1,39 +1,39 @@
-package import Buffers
+public import Buffers
 
 /// Reads a packet's fields one after another; beyond the end is a malformed packet. [MQTT5 §1.5]
-package struct FieldReader {
-    package let bytes: Bytes
-    package var position = 0
+public struct FieldReader {
+    @usableFromInline package let bytes: Bytes
+    @usableFromInline package var position = 0
 
     @inlinable @inline(__always)
-    package init(_ bytes: Bytes) { self.bytes = bytes }
+    public init(_ bytes: Bytes) { self.bytes = bytes }
 
     @inlinable @inline(__always)
-    package var remaining: Int { bytes.count - position }
+    public var remaining: Int { bytes.count - position }
 
     @inlinable @inline(__always)
-    package mutating func byte() throws(ProtocolViolation) -> UInt8 {
+    public mutating func byte() throws(ProtocolViolation) -> UInt8 {
         guard remaining >= 1 else { throw Self.short }
         defer { position += 1 }
         return bytes[position]
     }
 
     @inlinable @inline(__always)
-    package mutating func uint16() throws(ProtocolViolation) -> UInt16 {
+    public mutating func uint16() throws(ProtocolViolation) -> UInt16 {
         guard remaining >= 2 else { throw Self.short }
         defer { position += 2 }
         return UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: position, as: UInt16.self))
     }
 
     @inlinable @inline(__always)
-    package mutating func uint32() throws(ProtocolViolation) -> UInt32 {
+    public mutating func uint32() throws(ProtocolViolation) -> UInt32 {
         guard remaining >= 4 else { throw Self.short }
         defer { position += 4 }
         return UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: position, as: UInt32.self))
     }
 
     @inlinable
-    package mutating func variable() throws(ProtocolViolation) -> Int {
+    public mutating func variable() throws(ProtocolViolation) -> Int {
         var value = 0
         var shift = 0
         for _ in 0..<4 {
@@ -51,7 +51,7 @@ package struct FieldReader {
     }
 
     @inlinable @inline(__always)
-    package mutating func take(_ count: Int) throws(ProtocolViolation) -> Bytes {
+    public mutating func take(_ count: Int) throws(ProtocolViolation) -> Bytes {
         guard count >= 0, remaining >= count else { throw Self.short }
         defer { position += count }
         return Bytes(rebasing: bytes[position..<position + count])
@@ -59,7 +59,7 @@ package struct FieldReader {
 
     /// Binary data: two bytes of length, then that many.
     @inlinable @inline(__always)
-    package mutating func binary() throws(ProtocolViolation) -> Bytes { try take(Int(try uint16())) }
+    public mutating func binary() throws(ProtocolViolation) -> Bytes { try take(Int(try uint16())) }
 
     /// A UTF-8 string, checked.
     mutating func text() throws(ProtocolViolation) -> String {
@@ -70,7 +70,7 @@ package struct FieldReader {
 
     /// A packet identifier, which is not zero. [MQTT-2.2.1-3]
     @inlinable @inline(__always)
-    package mutating func packetIdentifier() throws(ProtocolViolation) -> UInt16 {
+    public mutating func packetIdentifier() throws(ProtocolViolation) -> UInt16 {
         let identifier = try uint16()
         if identifier == 0 { throw .error("MQTT-2.2.1-3", "A packet identifier is zero.") }
         return identifier
@@ -81,5 +81,7 @@ package struct FieldReader {
     }
 
     @inline(never)
-    package static var short: ProtocolViolation { .malformed("MQTT-4.13.1-1", "A packet ends before its last field.") }
+    @usableFromInline package static var short: ProtocolViolation {
+        .malformed("MQTT-4.13.1-1", "A packet ends before its last field.")
+    }
 }

@@ -1,12 +1,12 @@
-package import Buffers
+public import Buffers
 
 /// The fixed header: type, flags, and how long the packet is. [MQTT5 §2.1]
-package struct FrameHeader: Equatable, Sendable {
-    package let type: PacketType
+public struct FrameHeader: Equatable, Sendable {
+    @usableFromInline package let type: PacketType
     /// The low four bits of the first byte.
-    package let flags: UInt8
-    package let headerLength: Int
-    package let remainingLength: Int
+    @usableFromInline package let flags: UInt8
+    @usableFromInline package let headerLength: Int
+    @usableFromInline package let remainingLength: Int
 
     /// Reads the header at the front of what has arrived; needs no more than the header's own bytes, so that a packet
     /// that is too large can be refused before it comes.
@@ -15,7 +15,7 @@ package struct FrameHeader: Equatable, Sendable {
     /// - Returns: nil when more bytes are needed.
     /// - Throws: a reserved type or flag, a length that is not minimal or over four bytes. [MQTT-2.1.3-1] [MQTT-1.5.5-1]
     @inlinable @inline(__always)
-    package static func read(_ bytes: Bytes, version: ProtocolVersion = .v5) throws(ProtocolViolation) -> FrameHeader? {
+    public static func read(_ bytes: Bytes, version: ProtocolVersion = .v5) throws(ProtocolViolation) -> FrameHeader? {
         guard bytes.count >= 2, let base = bytes.baseAddress else {
             if bytes.count == 1 { _ = try checkedType(bytes[0], version) }
             return nil
@@ -29,7 +29,7 @@ package struct FrameHeader: Equatable, Sendable {
         return try readLong(bytes, type: type, flags: first & 15)
     }
 
-    package init(type: PacketType, flags: UInt8, headerLength: Int, remainingLength: Int) {
+    @inlinable package init(type: PacketType, flags: UInt8, headerLength: Int, remainingLength: Int) {
         self.type = type
         self.flags = flags
         self.headerLength = headerLength
@@ -37,7 +37,8 @@ package struct FrameHeader: Equatable, Sendable {
     }
 
     @inline(never)
-    package static func readLong(_ bytes: Bytes, type: PacketType, flags: UInt8) throws(ProtocolViolation)
+    @usableFromInline package static func readLong(_ bytes: Bytes, type: PacketType, flags: UInt8)
+        throws(ProtocolViolation)
         -> FrameHeader?
     {
         var value = 0
@@ -55,9 +56,8 @@ package struct FrameHeader: Equatable, Sendable {
     }
 
     /// The type of a first byte whose flags are what that type demands.
-    @inline(__always)
-    package static func checkedType(_ first: UInt8, _ version: ProtocolVersion) throws(ProtocolViolation) -> PacketType
-    {
+    @inlinable @inline(__always)
+    public static func checkedType(_ first: UInt8, _ version: ProtocolVersion) throws(ProtocolViolation) -> PacketType {
         guard let type = PacketType(rawValue: first >> 4) else {
             throw .malformed("MQTT-2.1.2-1", "Packet type 0 is reserved.")
         }
@@ -76,13 +76,13 @@ package struct FrameHeader: Equatable, Sendable {
 
     /// Bytes of a variable byte integer.
     @inlinable @inline(__always)
-    package static func size(ofVariable value: Int) -> Int {
+    public static func size(ofVariable value: Int) -> Int {
         value < 128 ? 1 : value < 16_384 ? 2 : value < 2_097_152 ? 3 : 4
     }
 
     /// Appends a variable byte integer; at most 268,435,455.
     @inlinable @inline(__always)
-    package static func append(variable value: Int, to output: OutputBuffer) {
+    public static func append(variable value: Int, to output: OutputBuffer) {
         var rest = value
         while rest >= 0x80 {
             output.append(UInt8(truncatingIfNeeded: rest & 0x7F | 0x80))

@@ -1,20 +1,20 @@
-package import Buffers
+public import Buffers
 
 /// A PUBLISH to be written: knows its size before it is written. [MQTT5 §3.3]
-package struct PublishEncoder {
-    package let topic: Bytes
-    package let payload: Bytes
-    package let firstByte: UInt8
-    package let packetIdentifier: UInt16
-    package let isV5: Bool
-    package let forwarded: Bytes
-    package let expiry: UInt32?
-    package let identifier: UInt32
-    package let otherIdentifiers: [UInt32]?
-    package let topicAlias: UInt16
+public struct PublishEncoder {
+    @usableFromInline package let topic: Bytes
+    @usableFromInline package let payload: Bytes
+    @usableFromInline package let firstByte: UInt8
+    @usableFromInline package let packetIdentifier: UInt16
+    @usableFromInline package let isV5: Bool
+    @usableFromInline package let forwarded: Bytes
+    @usableFromInline package let expiry: UInt32?
+    @usableFromInline package let identifier: UInt32
+    @usableFromInline package let otherIdentifiers: [UInt32]?
+    @usableFromInline package let topicAlias: UInt16
     /// Bytes of the properties without their length.
-    package let propertyLength: Int
-    package let remainingLength: Int
+    @usableFromInline package let propertyLength: Int
+    @usableFromInline package let remainingLength: Int
 
     /// - Parameters:
     ///   - topic: empty when the alias has been set before.
@@ -25,7 +25,7 @@ package struct PublishEncoder {
     ///   - subscriptionIdentifier: 0 for none.
     ///   - topicAlias: 0 for none.
     @inlinable @inline(__always)
-    package init(
+    public init(
         topic: Bytes, payload: Bytes, qos: QoS, isDuplicate: Bool, isRetained: Bool, packetIdentifier: UInt16,
         version: ProtocolVersion, forwardedProperties: Bytes, messageExpiryInterval: UInt32?,
         subscriptionIdentifier: UInt32, otherSubscriptionIdentifiers: [UInt32]?, topicAlias: UInt16 = 0
@@ -60,10 +60,10 @@ package struct PublishEncoder {
 
     /// Bytes of the whole packet.
     @inlinable @inline(__always)
-    package var size: Int { 1 + FrameHeader.size(ofVariable: remainingLength) + remainingLength }
+    public var size: Int { 1 + FrameHeader.size(ofVariable: remainingLength) + remainingLength }
 
     @inlinable @inline(__always)
-    package func append(to output: OutputBuffer) {
+    public func append(to output: OutputBuffer) {
         output.reserve(size)
         output.append(firstByte)
         FrameHeader.append(variable: remainingLength, to: output)
@@ -78,7 +78,7 @@ package struct PublishEncoder {
     }
 
     @inline(never)
-    package func appendProperties(to output: OutputBuffer) {
+    @usableFromInline package func appendProperties(to output: OutputBuffer) {
         output.append(forwarded)
         if let expiry {
             output.append(PropertyIdentifier.messageExpiryInterval.rawValue)

@@ -1,26 +1,27 @@
-package import Buffers
+public import Buffers
 import Topics
 
 /// A PUBLISH read in place: everything points into the bytes it was read from and is valid as long as they are.
 /// [MQTT5 §3.3]
-package struct PublishView {
-    package let qos: QoS
-    package let isDuplicate: Bool
-    package let isRetained: Bool
+public struct PublishView {
+    @usableFromInline package let qos: QoS
+    @usableFromInline package let isDuplicate: Bool
+    @usableFromInline package let isRetained: Bool
     /// Not validated yet; empty when an alias stands for it.
-    package let topic: Bytes
+    @usableFromInline package let topic: Bytes
     /// 0 with QoS 0.
-    package let packetIdentifier: UInt16
+    @usableFromInline package let packetIdentifier: UInt16
     /// Without their length; checked. Empty before 5.0.
-    package let properties: Bytes
-    package let payload: Bytes
+    @usableFromInline package let properties: Bytes
+    @usableFromInline package let payload: Bytes
     /// 0 without one.
-    package let topicAlias: UInt16
+    @usableFromInline package let topicAlias: UInt16
     /// Seconds.
-    package let messageExpiryInterval: UInt32?
+    @usableFromInline package let messageExpiryInterval: UInt32?
     /// The payload is announced as UTF-8 and is not. [MQTT-3.3.2.3.2]
-    package let isPayloadInvalid: Bool
+    @usableFromInline package let isPayloadInvalid: Bool
 
+    @inlinable
     package init(
         flags: UInt8, qos: QoS, topic: Bytes, packetIdentifier: UInt16, properties: Bytes, payload: Bytes,
         scan: PropertyScan
@@ -38,12 +39,12 @@ package struct PublishView {
     }
 
     /// What the message path needs of the properties.
-    package struct PropertyScan {
-        package var topicAlias: UInt16 = 0
-        package var messageExpiryInterval: UInt32?
-        package var payloadFormatIsUTF8 = false
+    public struct PropertyScan {
+        @usableFromInline package var topicAlias: UInt16 = 0
+        @usableFromInline package var messageExpiryInterval: UInt32?
+        @usableFromInline package var payloadFormatIsUTF8 = false
 
-        package init() {}
+        @inlinable package init() {}
     }
 
     /// Checks all but the topic's characters, which ``validateTopic()`` does: a topic seen before needs it no more.
@@ -52,7 +53,7 @@ package struct PublishView {
     ///   - body: the packet without its fixed header.
     ///   - flags: the fixed header's low four bits.
     @inlinable @inline(__always)
-    package static func parse(
+    public static func parse(
         body: Bytes, flags: UInt8, version: ProtocolVersion, from peer: Peer
     ) throws(ProtocolViolation) -> PublishView {
         guard let qos = QoS(rawValue: flags >> 1 & 3) else { throw .malformed("MQTT-3.3.1-4", "QoS 3 is reserved.") }
@@ -83,7 +84,7 @@ package struct PublishView {
 
     /// UTF-8; unlike the protocol's strings a payload may hold U+0000.
     @inline(never)
-    package static func isText(_ payload: Bytes) -> Bool {
+    @usableFromInline package static func isText(_ payload: Bytes) -> Bool {
         if UTF8Text.isValid(payload) { return true }
         var start = 0
         while start < payload.count {
@@ -106,7 +107,9 @@ package struct PublishView {
 
     /// Checks the properties and picks what the message path reads, without making values of the others.
     @inline(never)
-    package static func scan(_ properties: Bytes, from peer: Peer) throws(ProtocolViolation) -> PropertyScan {
+    @usableFromInline package static func scan(_ properties: Bytes, from peer: Peer) throws(ProtocolViolation)
+        -> PropertyScan
+    {
         var scan = PropertyScan()
         var reader = FieldReader(properties)
         var seen: UInt64 = 0

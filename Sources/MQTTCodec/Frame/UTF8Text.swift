@@ -1,10 +1,10 @@
-package import Buffers
+public import Buffers
 
 /// What a UTF-8 encoded string of the protocol may hold.
-package enum UTF8Text {
+public enum UTF8Text {
     /// Well-formed, no surrogates, no U+0000. [MQTT-1.5.4-1] [MQTT-1.5.4-2]
     @inlinable
-    package static func isValid(_ bytes: Bytes) -> Bool {
+    public static func isValid(_ bytes: Bytes) -> Bool {
         guard let base = bytes.baseAddress else { return true }
         var position = 0
         let count = bytes.count
@@ -25,7 +25,7 @@ package enum UTF8Text {
     }
 
     @inline(never)
-    package static func isValidSlowly(_ bytes: Bytes) -> Bool {
+    @usableFromInline package static func isValidSlowly(_ bytes: Bytes) -> Bool {
         var position = 0
         func continues(_ offset: Int, _ range: ClosedRange<UInt8> = 0x80...0xBF) -> Bool {
             position + offset < bytes.count && range.contains(bytes[position + offset])

@@ -1,5 +1,5 @@
 /// The protocol versions by their level in CONNECT.
-package enum ProtocolVersion: UInt8, Sendable, CaseIterable {
+@frozen public enum ProtocolVersion: UInt8, Sendable, CaseIterable {
     case v31 = 3
     case v311 = 4
     case v5 = 5
@@ -8,12 +8,12 @@ package enum ProtocolVersion: UInt8, Sendable, CaseIterable {
     package var protocolName: String { self == .v31 ? "MQIsdp" : "MQTT" }
 }
 
-package enum QoS: UInt8, Sendable, Comparable, CaseIterable {
+@frozen public enum QoS: UInt8, Sendable, Comparable, CaseIterable {
     case atMostOnce = 0
     case atLeastOnce = 1
     case exactlyOnce = 2
 
-    @inlinable package static func < (a: QoS, b: QoS) -> Bool { a.rawValue < b.rawValue }
+    @inlinable public static func < (a: QoS, b: QoS) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// What a subscription gets of the retained messages. [MQTT-3.8.3.1]
@@ -23,14 +23,14 @@ package enum RetainHandling: UInt8, Sendable {
     case never = 2
 }
 
-package enum PacketType: UInt8, Sendable, CaseIterable {
+@frozen public enum PacketType: UInt8, Sendable, CaseIterable {
     case connect = 1
     case connack, publish, puback, pubrec, pubrel, pubcomp, subscribe, suback, unsubscribe, unsuback, pingreq, pingresp
     case disconnect, auth
 }
 
 /// Who sent a packet: some fields are for one side only.
-package enum Peer: Sendable {
+@frozen public enum Peer: Sendable {
     case client
     case server
 }

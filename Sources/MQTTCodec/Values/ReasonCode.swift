@@ -1,55 +1,55 @@
 /// The outcome that an acknowledgement or DISCONNECT carries. [MQTT5 §2.4]
-package struct ReasonCode: RawRepresentable, Hashable, Sendable {
-    package let rawValue: UInt8
+public struct ReasonCode: RawRepresentable, Hashable, Sendable {
+    public let rawValue: UInt8
 
-    @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    @inlinable package var isError: Bool { rawValue >= 0x80 }
+    @inlinable public var isError: Bool { rawValue >= 0x80 }
 }
 
 extension ReasonCode {
-    package static let success = ReasonCode(rawValue: 0x00)
-    package static let normalDisconnection = ReasonCode(rawValue: 0x00)
-    package static let disconnectWithWill = ReasonCode(rawValue: 0x04)
-    package static let noMatchingSubscribers = ReasonCode(rawValue: 0x10)
-    package static let noSubscriptionExisted = ReasonCode(rawValue: 0x11)
-    package static let continueAuthentication = ReasonCode(rawValue: 0x18)
-    package static let reAuthenticate = ReasonCode(rawValue: 0x19)
-    package static let unspecifiedError = ReasonCode(rawValue: 0x80)
-    package static let malformedPacket = ReasonCode(rawValue: 0x81)
-    package static let protocolError = ReasonCode(rawValue: 0x82)
-    package static let implementationSpecificError = ReasonCode(rawValue: 0x83)
-    package static let unsupportedProtocolVersion = ReasonCode(rawValue: 0x84)
-    package static let clientIdentifierNotValid = ReasonCode(rawValue: 0x85)
-    package static let badUserNameOrPassword = ReasonCode(rawValue: 0x86)
-    package static let notAuthorized = ReasonCode(rawValue: 0x87)
-    package static let serverUnavailable = ReasonCode(rawValue: 0x88)
-    package static let serverBusy = ReasonCode(rawValue: 0x89)
-    package static let banned = ReasonCode(rawValue: 0x8A)
-    package static let serverShuttingDown = ReasonCode(rawValue: 0x8B)
-    package static let badAuthenticationMethod = ReasonCode(rawValue: 0x8C)
-    package static let keepAliveTimeout = ReasonCode(rawValue: 0x8D)
-    package static let sessionTakenOver = ReasonCode(rawValue: 0x8E)
-    package static let topicFilterInvalid = ReasonCode(rawValue: 0x8F)
-    package static let topicNameInvalid = ReasonCode(rawValue: 0x90)
-    package static let packetIdentifierInUse = ReasonCode(rawValue: 0x91)
-    package static let packetIdentifierNotFound = ReasonCode(rawValue: 0x92)
-    package static let receiveMaximumExceeded = ReasonCode(rawValue: 0x93)
-    package static let topicAliasInvalid = ReasonCode(rawValue: 0x94)
-    package static let packetTooLarge = ReasonCode(rawValue: 0x95)
-    package static let messageRateTooHigh = ReasonCode(rawValue: 0x96)
-    package static let quotaExceeded = ReasonCode(rawValue: 0x97)
-    package static let administrativeAction = ReasonCode(rawValue: 0x98)
-    package static let payloadFormatInvalid = ReasonCode(rawValue: 0x99)
-    package static let retainNotSupported = ReasonCode(rawValue: 0x9A)
-    package static let qosNotSupported = ReasonCode(rawValue: 0x9B)
-    package static let useAnotherServer = ReasonCode(rawValue: 0x9C)
-    package static let serverMoved = ReasonCode(rawValue: 0x9D)
-    package static let sharedSubscriptionsNotSupported = ReasonCode(rawValue: 0x9E)
-    package static let connectionRateExceeded = ReasonCode(rawValue: 0x9F)
-    package static let maximumConnectTime = ReasonCode(rawValue: 0xA0)
-    package static let subscriptionIdentifiersNotSupported = ReasonCode(rawValue: 0xA1)
-    package static let wildcardSubscriptionsNotSupported = ReasonCode(rawValue: 0xA2)
+    @inlinable public static var success: ReasonCode { ReasonCode(rawValue: 0x00) }
+    @inlinable public static var normalDisconnection: ReasonCode { ReasonCode(rawValue: 0x00) }
+    @inlinable public static var disconnectWithWill: ReasonCode { ReasonCode(rawValue: 0x04) }
+    @inlinable public static var noMatchingSubscribers: ReasonCode { ReasonCode(rawValue: 0x10) }
+    @inlinable public static var noSubscriptionExisted: ReasonCode { ReasonCode(rawValue: 0x11) }
+    @inlinable public static var continueAuthentication: ReasonCode { ReasonCode(rawValue: 0x18) }
+    @inlinable public static var reAuthenticate: ReasonCode { ReasonCode(rawValue: 0x19) }
+    @inlinable public static var unspecifiedError: ReasonCode { ReasonCode(rawValue: 0x80) }
+    @inlinable public static var malformedPacket: ReasonCode { ReasonCode(rawValue: 0x81) }
+    @inlinable public static var protocolError: ReasonCode { ReasonCode(rawValue: 0x82) }
+    @inlinable public static var implementationSpecificError: ReasonCode { ReasonCode(rawValue: 0x83) }
+    @inlinable public static var unsupportedProtocolVersion: ReasonCode { ReasonCode(rawValue: 0x84) }
+    @inlinable public static var clientIdentifierNotValid: ReasonCode { ReasonCode(rawValue: 0x85) }
+    @inlinable public static var badUserNameOrPassword: ReasonCode { ReasonCode(rawValue: 0x86) }
+    @inlinable public static var notAuthorized: ReasonCode { ReasonCode(rawValue: 0x87) }
+    @inlinable public static var serverUnavailable: ReasonCode { ReasonCode(rawValue: 0x88) }
+    @inlinable public static var serverBusy: ReasonCode { ReasonCode(rawValue: 0x89) }
+    @inlinable public static var banned: ReasonCode { ReasonCode(rawValue: 0x8A) }
+    @inlinable public static var serverShuttingDown: ReasonCode { ReasonCode(rawValue: 0x8B) }
+    @inlinable public static var badAuthenticationMethod: ReasonCode { ReasonCode(rawValue: 0x8C) }
+    @inlinable public static var keepAliveTimeout: ReasonCode { ReasonCode(rawValue: 0x8D) }
+    @inlinable public static var sessionTakenOver: ReasonCode { ReasonCode(rawValue: 0x8E) }
+    @inlinable public static var topicFilterInvalid: ReasonCode { ReasonCode(rawValue: 0x8F) }
+    @inlinable public static var topicNameInvalid: ReasonCode { ReasonCode(rawValue: 0x90) }
+    @inlinable public static var packetIdentifierInUse: ReasonCode { ReasonCode(rawValue: 0x91) }
+    @inlinable public static var packetIdentifierNotFound: ReasonCode { ReasonCode(rawValue: 0x92) }
+    @inlinable public static var receiveMaximumExceeded: ReasonCode { ReasonCode(rawValue: 0x93) }
+    @inlinable public static var topicAliasInvalid: ReasonCode { ReasonCode(rawValue: 0x94) }
+    @inlinable public static var packetTooLarge: ReasonCode { ReasonCode(rawValue: 0x95) }
+    @inlinable public static var messageRateTooHigh: ReasonCode { ReasonCode(rawValue: 0x96) }
+    @inlinable public static var quotaExceeded: ReasonCode { ReasonCode(rawValue: 0x97) }
+    @inlinable public static var administrativeAction: ReasonCode { ReasonCode(rawValue: 0x98) }
+    @inlinable public static var payloadFormatInvalid: ReasonCode { ReasonCode(rawValue: 0x99) }
+    @inlinable public static var retainNotSupported: ReasonCode { ReasonCode(rawValue: 0x9A) }
+    @inlinable public static var qosNotSupported: ReasonCode { ReasonCode(rawValue: 0x9B) }
+    @inlinable public static var useAnotherServer: ReasonCode { ReasonCode(rawValue: 0x9C) }
+    @inlinable public static var serverMoved: ReasonCode { ReasonCode(rawValue: 0x9D) }
+    @inlinable public static var sharedSubscriptionsNotSupported: ReasonCode { ReasonCode(rawValue: 0x9E) }
+    @inlinable public static var connectionRateExceeded: ReasonCode { ReasonCode(rawValue: 0x9F) }
+    @inlinable public static var maximumConnectTime: ReasonCode { ReasonCode(rawValue: 0xA0) }
+    @inlinable public static var subscriptionIdentifiersNotSupported: ReasonCode { ReasonCode(rawValue: 0xA1) }
+    @inlinable public static var wildcardSubscriptionsNotSupported: ReasonCode { ReasonCode(rawValue: 0xA2) }
 
     /// SUBACK's answer to a subscription that was granted.
     package static func granted(_ qos: UInt8) -> ReasonCode { ReasonCode(rawValue: qos) }

@@ -23,61 +23,70 @@ package struct AdminCommands: Sendable {
         self.rules = rules
     }
 
-    package static let all: [Command] = [
-        Command(name: "status", arguments: "", summary: "Show whether the node runs") { c, _ throws(AdminError) in
-            c.status()
-        },
-        Command(name: "broker", arguments: "", summary: "Show version, time and uptime") { c, _ throws(AdminError) in
-            c.broker()
-        },
-        Command(name: "broker stats", arguments: "", summary: "Show gauges") { c, _ throws(AdminError) in
-            c.figures(c.node.statistics)
-        },
-        Command(name: "broker metrics", arguments: "", summary: "Show counters") { c, _ throws(AdminError) in
-            c.figures(c.node.metrics)
-        },
-        Command(name: "listeners", arguments: "", summary: "List listeners") { c, _ throws(AdminError) in c.listeners()
-        },
-        Command(name: "clients list", arguments: "", summary: "List clients") { c, _ throws(AdminError) in c.clients()
-        },
-        Command(name: "clients show", arguments: "<ClientId>", summary: "Show a client") { c, a throws(AdminError) in
-            try c.client(try Self.one(a, "clients show <ClientId>"))
-        },
-        Command(name: "clients kick", arguments: "<ClientId>", summary: "End a client's connection and session") {
-            c, a throws(AdminError) in
-            try c.kick(try Self.one(a, "clients kick <ClientId>"))
-        },
-        Command(name: "subscriptions list", arguments: "", summary: "List subscriptions") { c, _ throws(AdminError) in
-            c.subscriptions()
-        },
-        Command(name: "rules list", arguments: "", summary: "List rules") { c, _ throws(AdminError) in c.ruleList() },
-        Command(name: "rules show", arguments: "<RuleID>", summary: "Show a rule and its counters") {
-            c, a throws(AdminError) in
-            try c.rule(try Self.one(a, "rules show <RuleID>"))
-        },
-        Command(name: "rules reload", arguments: "", summary: "Read the rule files again") { c, _ throws(AdminError) in
-            try c.reload()
-        },
-        Command(name: "sinks list", arguments: "", summary: "List sinks") { c, _ throws(AdminError) in c.sinkList() },
-        Command(name: "sinks show", arguments: "<type:name>", summary: "Show a sink and its counters") {
-            c, a throws(AdminError) in
-            try c.sink(try Self.one(a, "sinks show <type:name>"))
-        },
-        Command(name: "alarms list", arguments: "", summary: "List alarms, those that are over too") {
-            c, _ throws(AdminError) in
-            c.alarmList(c.node.alarms.activated + c.node.alarms.history)
-        },
-        Command(name: "alarms activated", arguments: "", summary: "List alarms that are active") {
-            c, _ throws(AdminError) in
-            c.alarmList(c.node.alarms.activated)
-        },
-        Command(name: "alarms history", arguments: "", summary: "List alarms that are over") {
-            c, _ throws(AdminError) in
-            c.alarmList(c.node.alarms.history)
-        },
-    ]
+    package static let all: [Command] =
+        [
+            Command(name: "status", arguments: "", summary: "Show whether the node runs") { c, _ throws(AdminError) in
+                c.status()
+            },
+            Command(name: "broker", arguments: "", summary: "Show version, time and uptime") {
+                c, _ throws(AdminError) in
+                c.broker()
+            },
+            Command(name: "broker stats", arguments: "", summary: "Show gauges") { c, _ throws(AdminError) in
+                c.figures(c.node.statistics)
+            },
+            Command(name: "broker metrics", arguments: "", summary: "Show counters") { c, _ throws(AdminError) in
+                c.figures(c.node.metrics)
+            },
+            Command(name: "listeners", arguments: "", summary: "List listeners") { c, _ throws(AdminError) in
+                c.listeners()
+            },
+            Command(name: "clients list", arguments: "", summary: "List clients") { c, _ throws(AdminError) in
+                c.clients()
+            },
+            Command(name: "clients show", arguments: "<ClientId>", summary: "Show a client") {
+                c, a throws(AdminError) in
+                try c.client(try Self.one(a, "clients show <ClientId>"))
+            },
+            Command(name: "clients kick", arguments: "<ClientId>", summary: "End a client's connection and session") {
+                c, a throws(AdminError) in
+                try c.kick(try Self.one(a, "clients kick <ClientId>"))
+            },
+            Command(name: "subscriptions list", arguments: "", summary: "List subscriptions") {
+                c, _ throws(AdminError) in
+                c.subscriptions()
+            },
+            Command(name: "rules list", arguments: "", summary: "List rules") { c, _ throws(AdminError) in c.ruleList()
+            },
+            Command(name: "rules show", arguments: "<RuleID>", summary: "Show a rule and its counters") {
+                c, a throws(AdminError) in
+                try c.rule(try Self.one(a, "rules show <RuleID>"))
+            },
+            Command(name: "rules reload", arguments: "", summary: "Read the rule files again") {
+                c, _ throws(AdminError) in
+                try c.reload()
+            },
+            Command(name: "sinks list", arguments: "", summary: "List sinks") { c, _ throws(AdminError) in c.sinkList()
+            },
+            Command(name: "sinks show", arguments: "<type:name>", summary: "Show a sink and its counters") {
+                c, a throws(AdminError) in
+                try c.sink(try Self.one(a, "sinks show <type:name>"))
+            },
+            Command(name: "alarms list", arguments: "", summary: "List alarms, those that are over too") {
+                c, _ throws(AdminError) in
+                c.alarmList(c.node.alarms.activated + c.node.alarms.history)
+            },
+            Command(name: "alarms activated", arguments: "", summary: "List alarms that are active") {
+                c, _ throws(AdminError) in
+                c.alarmList(c.node.alarms.activated)
+            },
+            Command(name: "alarms history", arguments: "", summary: "List alarms that are over") {
+                c, _ throws(AdminError) in
+                c.alarmList(c.node.alarms.history)
+            },
+        ] + accessCommands + topicCommands
 
-    private static func one(_ arguments: [String], _ usage: String) throws(AdminError) -> String {
+    static func one(_ arguments: [String], _ usage: String) throws(AdminError) -> String {
         guard arguments.count == 1 else { throw .usage("usage: sluice ctl \(usage)") }
         return arguments[0]
     }

@@ -51,14 +51,16 @@ struct Compiler {
     {
         var list = try compileFields(fields, Scope())
         uses = Uses()
-        let test: Test? =
-            if let condition { try compileClause(.condition, condition, list.scope.overlaid()) } else { nil }
+        let test: Condition? =
+            if let condition {
+                Condition(holds: try compileClause(.condition, condition, list.scope.overlaid()))
+            } else { nil }
         list.deferWhatCanWait(untilAfter: test == nil ? nil : uses.slots)
         note(list, condition)
         return SelectProgram(
             scansFirst: list.steps.contains { $0.readsPayload },
-            eager: list.steps.filter(\.isEager).map(\.run), condition: test,
-            deferred: list.steps.filter { !$0.isEager }.map(\.run), row: list.row)
+            eager: list.steps.filter(\.isEager).map { Step(run: $0.run) }, condition: test,
+            deferred: list.steps.filter { !$0.isEager }.map { Step(run: $0.run) }, row: list.row)
     }
 
     // MARK: FOREACH
@@ -75,7 +77,8 @@ struct Compiler {
         }
         for step in list.steps { order.append(RulePlan.Step(.field, step.text, isConstant: step.isConstant)) }
         var scope = list.scope.overlaid()
-        let test: Test? = if let condition { try compileClause(.condition, condition, scope) } else { nil }
+        let test: Condition? =
+            if let condition { Condition(holds: try compileClause(.condition, condition, scope)) } else { nil }
         if let condition {
             order.append(RulePlan.Step(.condition, "WHERE " + text(condition.span), note: "false ends the rule here"))
         }
@@ -84,7 +87,8 @@ struct Compiler {
         let element = newSlot()
         scope.overlay[alias?.name ?? "item"] = element
         order.append(RulePlan.Step(.element, "for each element as `\(alias?.name ?? "item")`"))
-        let keep: Test? = if let inCase { try compileClause(.inCase, inCase, scope) } else { nil }
+        let keep: Condition? =
+            if let inCase { Condition(holds: try compileClause(.inCase, inCase, scope)) } else { nil }
         if let inCase {
             order.append(
                 RulePlan.Step(.inCase, "INCASE " + text(inCase.span), note: "false leaves the element out"))
@@ -103,9 +107,10 @@ struct Compiler {
                     .field, each == nil ? "all columns" : step.text, isLazy: true, isConstant: step.isConstant))
         }
         return ForeachProgram(
-            fields: list.steps.map(\.run), collection: collection.result, decodesPayload: isPayload, condition: test,
+            fields: list.steps.map { Step(run: $0.run) }, collection: collection.result, decodesPayload: isPayload,
+            condition: test,
             element: element,
-            inCase: keep, each: row.steps.map(\.run), row: row.row)
+            inCase: keep, each: row.steps.map { Step(run: $0.run) }, row: row.row)
     }
 
     // MARK: services

@@ -3,15 +3,25 @@
 /// - Returns: how many rows were appended.
 typealias RuleProgram = @Sendable (EvaluationFrame, RowList) throws(EvaluationError) -> Int
 
+/// A closure in a structure: by itself it would be called through another one wherever it was optional or in an array.
+struct Step {
+    let run: FieldStep
+}
+
+/// As ``Step``.
+struct Condition {
+    let holds: Test
+}
+
 /// The parts of a SELECT.
 struct SelectProgram {
     /// A path into the payload is read in any case: bad JSON raises, whatever WHERE says.
     let scansFirst: Bool
     /// What can raise or what WHERE needs, in the order of the fields.
-    let eager: [FieldStep]
-    let condition: Test?
+    let eager: [Step]
+    let condition: Condition?
     /// What only a row needs.
-    let deferred: [FieldStep]
+    let deferred: [Step]
     let row: RowBuilder
 
     var program: RuleProgram {
@@ -20,8 +30,8 @@ struct SelectProgram {
         let (scansFirst, first) = (scansFirst, sequence(eager))
         return { frame, rows throws(EvaluationError) in
             if scansFirst { try frame.payload.scan(frame) }
-            if let first { try first(frame) }
-            guard try guarded(frame) else { return 0 }
+            if let first { try first.run(frame) }
+            guard try guarded.holds(frame) else { return 0 }
             return try select(frame, rows)
         }
     }
@@ -36,7 +46,7 @@ struct SelectProgram {
             }
         }
         return { frame, rows throws(EvaluationError) in
-            try fields(frame)
+            try fields.run(frame)
             rows.append(try row.build(frame))
             return 1
         }
@@ -45,16 +55,16 @@ struct SelectProgram {
 
 /// The parts of a FOREACH.
 struct ForeachProgram {
-    let fields: [FieldStep]
+    let fields: [Step]
     /// The slot of the last field's value.
     let collection: Int
     /// That field is the bare payload: its text is decoded.
     let decodesPayload: Bool
-    let condition: Test?
+    let condition: Condition?
     /// The slot of the element.
     let element: Int
-    let inCase: Test?
-    let each: [FieldStep]
+    let inCase: Condition?
+    let each: [Step]
     let row: RowBuilder
 
     var program: RuleProgram {
@@ -62,9 +72,9 @@ struct ForeachProgram {
         let (condition, inCase, row) = (condition, inCase, row)
         let (collection, decodesPayload, element) = (collection, decodesPayload, element)
         return { frame, rows throws(EvaluationError) in
-            if let fields { try fields(frame) }
+            if let fields { try fields.run(frame) }
             if let condition {
-                guard try condition(frame) else { return 0 }
+                guard try condition.holds(frame) else { return 0 }
             }
             var count = 0
             let values = decodesPayload ? try frame.payload.root(frame) : frame.slots[collection]
@@ -72,10 +82,10 @@ struct ForeachProgram {
                 try frame.takeSteps(1)
                 frame.slots[element] = value
                 if let inCase {
-                    guard try inCase(frame) else { continue }
+                    guard try inCase.holds(frame) else { continue }
                 }
                 guard count < EvaluationLimits.rows else { throw .rowLimit }
-                if let each { try each(frame) }
+                if let each { try each.run(frame) }
                 rows.append(try row.build(frame))
                 count += 1
             }
@@ -86,14 +96,14 @@ struct ForeachProgram {
 
 /// Steps one after the other, as one: going through an array of closures costs a retain for each. Halved again and
 /// again, so that many fields do not nest deep.
-private func sequence(_ steps: [FieldStep]) -> FieldStep? {
+private func sequence(_ steps: [Step]) -> Step? {
     guard steps.count > 1 else { return steps.first }
     let middle = steps.count / 2
     guard let first = sequence(Array(steps[..<middle])), let second = sequence(Array(steps[middle...])) else {
         return nil
     }
-    return { frame throws(EvaluationError) in
-        try first(frame)
-        try second(frame)
+    return Step { frame throws(EvaluationError) in
+        try first.run(frame)
+        try second.run(frame)
     }
 }

@@ -42,11 +42,12 @@ final class StarSource: @unchecked Sendable {
         -> Value
     {
         let plan = plan(entries, frame)
-        let count = plan.sources.count
+        let sources = plan.sources
+        let count = sources.count
         let members = try frame.arena.allocate(Member.self, count: count)
         let event = frame.event
         for index in 0..<count {
-            let source = plan.sources[index]
+            let source = sources[index]
             let value: Value =
                 switch source.origin {
                 case .column: try event.value(of: source.column, in: frame.context)
@@ -93,7 +94,8 @@ final class StarPlan {
 
     let serial: Int
     let columns: [Column]
-    let sources: [Source]
+    /// Memory, which going through counts no owners of.
+    let sources: UnsafeBufferPointer<Source>
 
     init(_ serial: Int, _ columns: [Column], _ entries: UnsafeBufferPointer<RowBuilder.Entry>) {
         self.serial = serial
@@ -106,8 +108,12 @@ final class StarPlan {
         }
         add(.metadata, .metadata)
         for column in columns { add(column, .column) }
-        self.sources = sources.sorted { compareBytes($0.key, $1.key) < 0 }
+        let memory = UnsafeMutableBufferPointer<Source>.allocate(capacity: sources.count)
+        _ = memory.initialize(from: sources.sorted { compareBytes($0.key, $1.key) < 0 })
+        self.sources = UnsafeBufferPointer(memory)
     }
+
+    deinit { sources.deallocate() }
 
     /// Whether the plan was made for these columns. An event gives the same array each time, which its address shows.
     @inline(__always)

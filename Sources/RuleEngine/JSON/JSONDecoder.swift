@@ -1,4 +1,5 @@
 internal import Buffers
+import CBytes
 
 /// JSON text to values.
 ///
@@ -35,9 +36,10 @@ struct JSONDecoder {
         let members = element.members
         guard members.allSatisfy({ $0.value.kind == .string || $0.value.isNumber }) else { return nil }
         let holes = try arena.allocate(JSONRowPattern.Hole.self, count: JSONRowPattern.room)
-        guard let pattern = JSONRowPattern(first, comma, holes: holes), pattern.count == members.count else {
-            return nil
-        }
+        let layouts = try arena.allocate(sluice_row_layouts.self, count: 1)
+        guard let memory = layouts.baseAddress,
+            let pattern = JSONRowPattern(first, comma, holes: holes, layouts: memory), pattern.count == members.count
+        else { return nil }
         let order = try shape().pointee.order
         for position in 0..<members.count { holes[Int(order[position])].position = position }
         return pattern
@@ -66,28 +68,48 @@ struct JSONDecoder {
     private mutating func row(
         _ pattern: JSONRowPattern, _ first: UnsafeBufferPointer<Member>
     ) throws(EvaluationError) -> UnsafePointer<UInt8>? {
-        let end = reader.end
-        var cursor = reader.next
+        let element = reader.next
         let members = try arena.allocate(Member.self, count: pattern.count)
-        for index in 0..<pattern.count {
-            let hole = pattern.holes[index]
-            guard let start = pattern.afterLiteral(of: hole, cursor, end) else { return nil }
-            let value: Value
-            if hole.isString {
-                guard let stop = reader.plainTextAtQuote(start) else { return nil }
-                value = .string(Bytes(start: start, count: stop - start))
-                cursor = stop
-            } else {
-                guard let after = reader.quicklyAfterSignedNumber(start, end) else { return nil }
-                var number = JSONReader(start, count: after - start)
-                value = try number.value(try number.scanNumber(), in: arena)
-                cursor = after
+        let after: UnsafePointer<UInt8>
+        if let layout = pattern.layout(of: element, reader.end) {
+            after = element + Int(layout.pointee.length)
+            // Something must follow.
+            guard after < reader.end else { return nil }
+            for index in 0..<pattern.count {
+                let start = element + Int(sluice_value_start(layout, UInt32(index)))
+                let count = Int(sluice_value_count(layout, UInt32(index)))
+                try fill(pattern.holes[index], start, count, members, first)
             }
-            members[hole.position] = Member(key: first[hole.position].key, value: value)
+        } else {
+            guard let stop = pattern.afterElement(element, reader) else { return nil }
+            after = stop
+            for index in 0..<pattern.count {
+                let hole = pattern.holes[index]
+                guard let start = hole.start, let end = hole.end else { return nil }
+                try fill(hole, start, end - start, members, first)
+            }
         }
-        guard let after = pattern.afterTail(cursor, end) else { return nil }
         try push(Member(key: Bytes(start: nil, count: 0), value: .object(UnsafeBufferPointer(members))))
         return after
+    }
+
+    @inline(__always)
+    private func fill(
+        _ hole: JSONRowPattern.Hole, _ start: UnsafePointer<UInt8>, _ count: Int,
+        _ members: UnsafeMutableBufferPointer<Member>, _ first: UnsafeBufferPointer<Member>
+    ) throws(EvaluationError) {
+        let position = hole.position
+        let value: Value =
+            hole.isString ? .string(Bytes(start: start, count: count)) : try number(start, count)
+        members[position] = Member(key: first[position].key, value: value)
+    }
+
+    /// The value of a number that has been checked.
+    @inline(__always)
+    private func number(_ start: UnsafePointer<UInt8>, _ count: Int) throws(EvaluationError) -> Value {
+        if let value = JSONReader.shortNumber(start, count) { return value }
+        var reader = JSONReader(start, count: count)
+        return try reader.value(try reader.scanNumber(), in: arena)
     }
 
     /// The value whose first byte is next.

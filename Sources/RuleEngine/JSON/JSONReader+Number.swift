@@ -83,6 +83,33 @@ extension JSONReader {
     }
 }
 
+extension JSONReader {
+    /// The value of a number that has been checked; nil when it has many digits or an exponent.
+    @inline(__always)
+    static func shortNumber(_ start: UnsafePointer<UInt8>, _ count: Int) -> Value? {
+        // Fewer than 16 digits: both operands are exact, so that one rounding gives the nearest double. [Clinger 1990]
+        guard count <= 15 else { return nil }
+        let end = start + count
+        let isNegative = start.pointee == UInt8(ascii: "-")
+        var cursor = isNegative ? start + 1 : start
+        var mantissa = 0
+        var point = end
+        while cursor < end {
+            let digit = cursor.pointee &- 0x30
+            if digit <= 9 {
+                mantissa = mantissa &* 10 &+ Int(digit)
+            } else {
+                guard cursor.pointee == UInt8(ascii: "."), point == end else { return nil }
+                point = cursor
+            }
+            cursor += 1
+        }
+        if point == end { return .integer(isNegative ? 0 &- mantissa : mantissa) }
+        let magnitude = Double(mantissa) / powerOfTen(end - point - 1)
+        return .float(isNegative ? -magnitude : magnitude)
+    }
+}
+
 /// A number's parts, gathered in one pass over its digits.
 struct ScannedNumber {
     let start: UnsafePointer<UInt8>

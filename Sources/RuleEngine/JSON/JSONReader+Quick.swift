@@ -82,7 +82,8 @@ extension JSONReader {
                 cursor = value
             } else if open == rows, tries > 0, isWorthPattern(row, cursor) {
                 tries -= 1
-                cursor = quicklyAfterRows(row, comma, cursor)
+                guard let stop = quicklyAfterRows(row, comma, cursor) else { return nil }
+                cursor = stop
                 isBehindValue = cursor.pointee == UInt8(ascii: "]")
             }
         }

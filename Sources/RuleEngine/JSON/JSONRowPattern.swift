@@ -15,6 +15,9 @@ struct JSONRowPattern {
         let isString: Bool
         /// Free for the owner: where the value belongs.
         var position = 0
+        /// Where the value is in the last element that was gone through value by value.
+        var start: UnsafePointer<UInt8>?
+        var end: UnsafePointer<UInt8>?
     }
 
     /// Elements with more values have no pattern.
@@ -22,8 +25,15 @@ struct JSONRowPattern {
     /// Patterns that are tried in one container; then its elements are too different.
     static let tries = 8
 
+    /// What ``sluice_is_wide`` says.
+    private static let isWide = sluice_is_wide()
+
     let holes: UnsafeMutableBufferPointer<Hole>
+    /// Layouts of elements like the first one.
+    let layouts: UnsafeMutablePointer<sluice_row_layouts>
     private(set) var count = 0
+    /// One bit for each value that is a string.
+    private var strings: UInt32 = 0
     /// The text behind the last value.
     private(set) var tail: UnsafePointer<UInt8>
     private(set) var tailCount = 0
@@ -31,8 +41,13 @@ struct JSONRowPattern {
     /// - Parameters:
     ///   - first, stop: an element that has been checked.
     ///   - holes: room for ``room``.
-    init?(_ first: UnsafePointer<UInt8>, _ stop: UnsafePointer<UInt8>, holes: UnsafeMutableBufferPointer<Hole>) {
+    ///   - layouts: memory for as long as the pattern is used.
+    init?(
+        _ first: UnsafePointer<UInt8>, _ stop: UnsafePointer<UInt8>, holes: UnsafeMutableBufferPointer<Hole>,
+        layouts: UnsafeMutablePointer<sluice_row_layouts>
+    ) {
         self.holes = holes
+        self.layouts = layouts
         tail = first
         var cursor = first
         while cursor < stop {
@@ -56,11 +71,13 @@ struct JSONRowPattern {
         }
         tailCount = stop - tail
         guard count > 0 else { return nil }
+        sluice_forget_layouts(layouts, Self.isWide)
     }
 
     private mutating func add(upTo end: UnsafePointer<UInt8>, isString: Bool) -> Bool {
         guard count < Self.room else { return false }
         holes[count] = Hole(literal: tail, count: end - tail, isString: isString)
+        if isString { strings |= 1 << UInt32(count) }
         count += 1
         return true
     }
@@ -83,6 +100,47 @@ struct JSONRowPattern {
             true
         default: false
         }
+    }
+
+    /// The layout of the element at a cursor; nil when it has none of those known.
+    @inline(__always)
+    func layout(of element: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> UnsafePointer<sluice_row_layout>? {
+        end - element >= Int(SLUICE_ROW_LENGTH) ? sluice_layout_of(layouts, element) : nil
+    }
+
+    /// Keeps the layout of an element that is like the first one.
+    @inline(never)
+    private func learn(
+        _ element: UnsafePointer<UInt8>, until after: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+    ) {
+        guard end - element >= Int(SLUICE_ROW_LENGTH) else { return }
+        withUnsafeTemporaryAllocation(of: UnsafePointer<UInt8>?.self, capacity: Self.room * 2) { ends in
+            for index in 0..<count {
+                ends[index * 2] = holes[index].start
+                ends[index * 2 + 1] = holes[index].end
+            }
+            sluice_learn_layout(layouts, element, after - element, ends.baseAddress, UInt32(count), strings)
+        }
+    }
+
+    /// Behind the element at a cursor, value by value; nil when it is not like the first one. The holes then say where the
+    /// values are, and its layout is known from here on.
+    @inline(__always)
+    func afterElement(_ first: UnsafePointer<UInt8>, _ reader: JSONReader) -> UnsafePointer<UInt8>? {
+        let end = reader.end
+        var cursor = first
+        for index in 0..<count {
+            let hole = holes[index]
+            guard let value = afterLiteral(of: hole, cursor, end),
+                let after = hole.isString ? reader.plainTextAtQuote(value) : reader.quicklyAfterSignedNumber(value, end)
+            else { return nil }
+            holes[index].start = value
+            holes[index].end = after
+            cursor = after
+        }
+        guard let after = afterTail(cursor, end) else { return nil }
+        learn(first, until: after, end)
+        return after
     }
 
     /// Behind the literal text before a hole; nil when it is another.
@@ -116,45 +174,36 @@ extension JSONReader {
     /// - Parameters:
     ///   - first: the beginning of an element that has been checked; a comma follows it.
     ///   - next: the beginning of the element behind that comma.
-    /// - Returns: at the array's closing bracket, or at the beginning of the first element that is not alike.
+    /// - Returns: at the array's closing bracket, or at the beginning of the first element that is not alike; nil when
+    ///   there is none behind a comma.
     @inline(never)
     func quicklyAfterRows(_ first: UnsafePointer<UInt8>, _ comma: UnsafePointer<UInt8>, _ next: UnsafePointer<UInt8>)
-        -> UnsafePointer<UInt8>
+        -> UnsafePointer<UInt8>?
     {
         withUnsafeTemporaryAllocation(of: JSONRowPattern.Hole.self, capacity: JSONRowPattern.room) { holes in
-            guard let pattern = JSONRowPattern(first, comma, holes: holes) else { return next }
-            var element = next
-            while let after = quicklyAfterRow(element, pattern) {
-                let behind = quicklyAfterSpace(after)
-                guard behind.pointee == UInt8(ascii: ",") else {
-                    return behind.pointee == UInt8(ascii: "]") ? behind : element
-                }
-                element = quicklyAfterSpace(behind + 1)
+            withUnsafeTemporaryAllocation(of: sluice_row_layouts.self, capacity: 1) { layouts in
+                guard let memory = layouts.baseAddress,
+                    let pattern = JSONRowPattern(first, comma, holes: holes, layouts: memory)
+                else { return next.pointee == UInt8(ascii: "]") ? nil : next }
+                return quicklyAfterRows(next, pattern)
             }
-            return element
         }
     }
 
     @inline(__always)
-    private func quicklyAfterRow(
-        _ first: UnsafePointer<UInt8>, _ pattern: JSONRowPattern
-    ) -> UnsafePointer<UInt8>? {
+    private func quicklyAfterRows(_ next: UnsafePointer<UInt8>, _ pattern: JSONRowPattern) -> UnsafePointer<UInt8>? {
         let end = end
-        var cursor = first
-        for index in 0..<pattern.count {
-            let hole = pattern.holes[index]
-            guard let value = pattern.afterLiteral(of: hole, cursor, end),
-                let after = hole.isString ? quicklyAtQuote(value, end) : quicklyAfterSignedNumber(value, end)
-            else { return nil }
-            cursor = after
+        var element = next
+        while true {
+            var isEnd: Int32 = 0
+            element = sluice_after_rows(pattern.layouts, element, end, &isEnd)
+            if isEnd != 0 { return element }
+            guard let after = pattern.afterElement(element, self) else { break }
+            let behind = quicklyAfterSpace(after)
+            if behind.pointee == UInt8(ascii: "]") { return behind }
+            guard behind.pointee == UInt8(ascii: ",") else { break }
+            element = quicklyAfterSpace(behind + 1)
         }
-        return pattern.afterTail(cursor, end)
-    }
-
-    /// At a string's closing quote; the cursor is behind the opening one.
-    @inline(__always)
-    func quicklyAtQuote(_ first: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> UnsafePointer<UInt8>? {
-        guard let after = quicklyAfterString(first, end) else { return nil }
-        return after - 1
+        return element.pointee == UInt8(ascii: "]") ? nil : element
     }
 }

@@ -4,19 +4,17 @@ import CBytes
 extension JSON {
     /// Values nested deeper are not written: more than what ``decode(_:in:)`` makes, since SQL builds around it.
     private static let maximumOutputDepth = 256
-    /// The most bytes that one value is written as: a payload of a megabyte can be selected under a thousand names.
-    package static let maximumOutput = 8 * 1024 * 1024
 
     /// Appends a value as JSON text: no white space, members in ascending order of their keys, `/` and non-ASCII as
     /// they are, ill-formed UTF-8 replaced by U+FFFD, floats in the shortest form that reads back.
     ///
     /// - Throws: ``EvaluationError/badArgument(function:reason:)`` for a bit string, which JSON has no form for, and
-    ///   ``EvaluationError/depthLimit``, and ``EvaluationError/memoryLimit`` beyond ``maximumOutput``; the output then
+    ///   ``EvaluationError/depthLimit``, and ``EvaluationError/memoryLimit`` beyond ``EvaluationLimits/outputBytes``; the output then
     ///   ends in the middle of the value.
     package static func append(
         _ value: Value, to output: OutputBuffer, undefinedAs: UndefinedEncoding = .text
     ) throws(EvaluationError) {
-        try append(value, to: output, undefinedAs, depth: 0, end: output.count + maximumOutput)
+        try append(value, to: output, undefinedAs, depth: 0, end: output.count + EvaluationLimits.outputBytes)
     }
 
     /// - Parameter end: where the output must not be longer. Looked at behind what can be long: strings beyond a word's
@@ -56,10 +54,8 @@ extension JSON {
             guard depth < maximumOutputDepth else { throw .depthLimit }
             var separator = UInt8(ascii: "{")
             for member in value.members {
-                output.append(separator)
+                appendKey(member.key, after: separator, to: output)
                 separator = UInt8(ascii: ",")
-                appendString(member.key, to: output)
-                output.append(UInt8(ascii: ":"))
                 switch member.value.kind {
                 case .string where member.value.count <= 512: appendString(member.value.bytes, to: output)
                 case .integer: output.append(decimal: member.value.integer)
@@ -86,6 +82,28 @@ extension JSON {
         guard done == count else { return appendMarkedString(text, copied: done, to: output) }
         start[count + 1] = UInt8(ascii: "\"")
         output.advance(count + 2)
+    }
+
+    /// Appends a bracket or comma, a key as a string, and a colon.
+    @inline(__always)
+    private static func appendKey(_ key: Bytes, after separator: UInt8, to output: OutputBuffer) {
+        let count = key.count
+        output.reserve(count + 16)
+        let start = output.writePointer.assumingMemoryBound(to: UInt8.self)
+        start[0] = separator
+        start[1] = UInt8(ascii: "\"")
+        var done = 0
+        if let address = key.baseAddress {
+            done = sluice_copy_plain(address.assumingMemoryBound(to: UInt8.self), count, start + 2)
+        }
+        guard done == count else {
+            output.advance(1)
+            appendMarkedString(key, copied: done, to: output)
+            return output.append(UInt8(ascii: ":"))
+        }
+        start[count + 2] = UInt8(ascii: "\"")
+        start[count + 3] = UInt8(ascii: ":")
+        output.advance(count + 4)
     }
 
     /// Text whose first bytes have been copied behind the opening quote.

@@ -53,7 +53,7 @@ private struct Rendering {
     }
 
     mutating func run(_ output: OutputBuffer, _ escaping: TemplateEscaping) throws(EvaluationError) {
-        let end = output.count + JSON.maximumOutput
+        let end = output.count + EvaluationLimits.outputBytes
         for part in template.parts {
             let mark = output.count
             guard mark <= end else { throw .memoryLimit }

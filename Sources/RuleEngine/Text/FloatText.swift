@@ -87,10 +87,10 @@ extension FloatText {
         guard magnitude < 1_000_000_000, magnitude >= 0.001 || value.bitPattern == 0 else { return false }
         for decimals in 1...6 {
             let scale = powerOfTen(decimals)
-            let digits = (magnitude * scale).rounded()
-            guard digits / scale == magnitude else { continue }
+            // Below 10^15; not `rounded()`, which is a call.
+            let number = Int(magnitude * scale + 0.5)
+            guard Double(number) / scale == magnitude else { continue }
             if value < 0 { output.append(UInt8(ascii: "-")) }
-            let number = Int(digits)
             let divisor = powerOfTenInteger(decimals)
             output.append(decimal: number / divisor)
             output.append(UInt8(ascii: "."))

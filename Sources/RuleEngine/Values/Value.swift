@@ -146,21 +146,21 @@ extension Value {
         guard members.count <= 8, let first = members.baseAddress, let wanted = key.baseAddress else {
             return search(members, key)
         }
-        let letter = wanted.load(as: UInt8.self)
-        for index in 0..<members.count {
-            let member = first + index
-            guard member.pointee.key.count == key.count, let own = member.pointee.key.baseAddress,
-                own.load(as: UInt8.self) == letter
+        let count = key.count
+        guard count > 0 else { return search(members, key) }
+        let letters = wanted.assumingMemoryBound(to: UInt8.self)
+        let letter = letters[0]
+        var member = first
+        let end = first + members.count
+        while member < end {
+            let (name, value) = (member.pointee.key, member.pointee.value)
+            member += 1
+            guard name.count == count, let own = name.baseAddress?.assumingMemoryBound(to: UInt8.self),
+                own[0] == letter
             else { continue }
             var position = 1
-            while position < key.count {
-                guard
-                    own.load(fromByteOffset: position, as: UInt8.self)
-                        == wanted.load(fromByteOffset: position, as: UInt8.self)
-                else { break }
-                position += 1
-            }
-            if position >= key.count { return member.pointee.value }
+            while position < count, own[position] == letters[position] { position &+= 1 }
+            if position == count { return value }
         }
         return .undefined
     }

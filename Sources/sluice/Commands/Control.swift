@@ -34,7 +34,8 @@ struct Control: ParsableCommand {
         }
         let configuration = try Configuration.load(config)
         do throws(AdminError) {
-            let (command, arguments) = try split()
+            let (command, words) = try split()
+            let arguments = try prepared(words, for: command)
             let answer = try AdminClient.run(
                 path: AdminServer.path(dataDirectory: configuration.node.dataDirectory), command: command,
                 arguments: arguments)
@@ -53,6 +54,21 @@ struct Control: ParsableCommand {
             Problems.print(line: error.description)
             throw ExitCode(error.exitCode)
         }
+    }
+
+    /// Secrets come from standard input, so that no list of processes shows them; the node's folder is not ours.
+    private func prepared(_ arguments: [String], for command: String) throws(AdminError) -> [String] {
+        var arguments = arguments
+        if ["users add", "users passwd"].contains(command), arguments.count > 1, arguments[1] == "-" {
+            guard let line = readLine(strippingNewline: true), !line.isEmpty else {
+                throw .usage("there is no password on standard input")
+            }
+            arguments[1] = line
+        }
+        if command == "users import", let path = arguments.first {
+            arguments[0] = URL(fileURLWithPath: path).path
+        }
+        return arguments
     }
 
     /// The longest command that the words begin with, and the rest.

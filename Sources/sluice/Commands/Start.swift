@@ -1,3 +1,4 @@
+import Access
 import ArgumentParser
 import Broker
 import ConfigSchema
@@ -53,7 +54,12 @@ struct RunningNode {
         directory = try DataDirectory(configuration.node.dataDirectory)
         let environment = ProcessInfo.processInfo.environment
         let options = NodeOptions(configuration, version: sluiceVersion, environment: environment)
-        let node = BrokerNode(options, logger: logger)
+        let access: AccessControl
+        do throws(AccessFailure) {
+            access = try AccessControl(
+                configuration.access, dataDirectory: configuration.node.dataDirectory, logger: logger)
+        } catch { throw Failure("access control is not right, nothing was started: \(error)") }
+        let node = BrokerNode(options, access: access, logger: logger)
         self.node = node
         let rules = RuleManager(
             node: node,
@@ -121,6 +127,14 @@ struct RunningNode {
     /// A line on standard output, at once: who waits for the start may read from a pipe.
     private func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 
+    private static func reloadAccess(_ node: BrokerNode, _ logger: Logger) {
+        for problem in node.reloadAccess() {
+            logger.error(
+                "A file of access control was refused; what was read before stays in force.",
+                metadata: ["error": "\(problem)"])
+        }
+    }
+
     static func reload(_ rules: RuleManager, _ logger: Logger, because reason: String) {
         let report = rules.load()
         guard report.isInForce else {
@@ -147,10 +161,12 @@ struct RunningNode {
                 services: [
                     .init(service: NodeService(announce: { announce() }, stop: { stop() })),
                     .init(
-                        service: HangUpService(reload: {
-                            Self.reload(rules, logger, because: "SIGHUP")
-                            node.reloadCertificates()
-                        })),
+                        service: HangUpService(
+                            reload: {
+                                Self.reload(rules, logger, because: "SIGHUP")
+                                Self.reloadAccess(node, logger)
+                                node.reloadCertificates()
+                            })),
                 ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
     }

@@ -149,6 +149,6 @@ import Testing
         let lists = try bench.arena.array((0..<1000).map { _ in list })
         bench.output.removeAll()
         #expect(failure { try JSON.append(lists, to: bench.output) } == .memoryLimit)
-        #expect(bench.output.count < JSON.maximumOutput + 1_000_000)
+        #expect(bench.output.count < EvaluationLimits.outputBytes + 1_000_000)
     }
 }

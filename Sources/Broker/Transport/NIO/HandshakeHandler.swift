@@ -1,3 +1,4 @@
+import Access
 import NIOCore
 import NIOSSL
 import NIOTLS
@@ -38,7 +39,7 @@ final class HandshakeHandler: ChannelInboundHandler, RemovableChannelHandler {
         do {
             let tls = try context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self)
             if let certificate = tls.peerCertificate {
-                endpoints.certificate = try PeerCertificate(der: certificate.toDERBytes())
+                endpoints.certificate = PeerCertificate(der: try certificate.toDERBytes())
             }
             try listener.beginProtocol(context.channel, loop, endpoints)
             context.pipeline.syncOperations.removeHandler(self, promise: nil)

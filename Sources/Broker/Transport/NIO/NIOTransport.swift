@@ -1,5 +1,6 @@
 import Buffers
 import NIOCore
+import NIOSSL
 import NIOWebSocket
 
 /// A connection's channel. Frames what it writes when the channel speaks WebSocket.
