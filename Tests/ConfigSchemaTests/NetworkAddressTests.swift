@@ -39,6 +39,7 @@ struct NetworkAddressTests {
             path == "sluice.yaml"
                 ? Array(
                     """
+                    allow_anonymous: true
                     listeners:
                       tcp:
                         a: {bind: 1, proxy_protocol: true, proxy_protocol_timeout: 5s, proxy_trusted_addresses: 10.0.0.0/8}
