@@ -20,6 +20,7 @@ let package = Package(
     products: [.executable(name: "sluice", targets: ["sluice"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -76,7 +77,7 @@ let package = Package(
             name: "Broker",
             dependencies: [
                 "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "Access",
-                "Storage", "CLinux", collections,
+                "Storage", "CCrypto", "CLinux", collections,
                 log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -84,6 +85,7 @@ let package = Package(
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "NIOWebSocket", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
             ],
             swiftSettings: settings),
         .target(

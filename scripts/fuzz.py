@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Throws mutated input at the real binary: MQTT byte streams at a running broker, rule files at `rules check`, configurations
-at `ctl`. Nothing may crash, hang or grow without bound. Everything follows from the seed, which is printed; a finding is
+"""Throws mutated input at the real binary: MQTT byte streams, PROXY headers and WebSocket upgrades at a running broker, rule files
+at `rules check`, configurations at `ctl`. Nothing may crash, hang or grow without bound. Everything follows from the seed, which is printed; a finding is
 written to a file, with the command that replays it.
 
-    scripts/fuzz.py [--seconds 20] [--seed N] [--only mqtt|rules|config]
+    scripts/fuzz.py [--seconds 20] [--seed N] [--only mqtt|openings|rules|config]
 """
 
 import argparse
@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "Tests/Integration"))
 from support.broker import CRASH, Sluice, binary, clean_environment, to_yaml  # noqa: E402
 from support.mqtt import Client, Closed, Will, packet, text  # noqa: E402
+from support.proxy import certificate, entry, v1, v2  # noqa: E402
+from support.websocket import BINARY, CONTINUATION, PING, frame, request  # noqa: E402
 
 RSS_LIMIT_KB = 256 * 1024
 INTERESTING = [0, 1, 2, 3, 4, 5, 0x0F, 0x10, 0x7F, 0x80, 0x81, 0xC0, 0xED, 0xF4, 0xFE, 0xFF]
@@ -157,6 +159,52 @@ def fuzz_mqtt(seed: int, seconds: float) -> int:
     return number
 
 
+# ------------------------------------------------------------------ what stands in front of MQTT
+
+def a_proxied_session(rng: random.Random, number: int) -> list[bytes]:
+    header = rng.choice([v1(), v1("2001:db8::1", "2001:db8::2"), b"PROXY UNKNOWN\r\n", v2(), v2("2001:db8::1", "2001:db8::2"), v2(command=0x20),
+                         v2(extensions=certificate("fuzz") + entry(0x04, b"\0" * 50)), v2(extensions=entry(0x03, b"\0\0\0\0"))])
+    return [header, *a_session(rng, number)]
+
+
+def a_websocket_session(rng: random.Random, number: int) -> list[bytes]:
+    parts = [request(X_Forwarded_For=rng.choice(["203.0.113.9", "[::1]:5, 127.0.0.1", "unknown"]))]
+    for data in a_session(rng, number):
+        cut = rng.randrange(len(data) + 1)
+        parts.append(rng.choice([
+            lambda: frame(BINARY, data),
+            lambda: frame(BINARY, data[:cut], final=False) + frame(PING, b"p") + frame(CONTINUATION, data[cut:]),
+            lambda: frame(rng.randrange(16), data[:100], final=rng.random() < 0.8, masked=rng.random() < 0.8, reserved=rng.choice([0, 0, 0, 4])),
+        ])())
+    return parts
+
+
+def fuzz_openings(seed: int, seconds: float) -> int:
+    listeners = {"tcp": {"default": {"proxy_protocol": "auto", "proxy_protocol_timeout": "200ms"}}}
+    broker = Sluice({"log": {"level": "error"}, "listeners": listeners}, {"fuzz.yaml": RULE}, websocket=True).start()
+    number, end, recent = 0, time.monotonic() + seconds, []
+    try:
+        while time.monotonic() < end:
+            rng = random.Random(f"{seed}/openings/{number}")
+            make, port = rng.choice([(a_proxied_session, broker.port), (a_websocket_session, broker.ws_port)])
+            parts = make(rng, number)
+            # Often the beginning stays whole, so that what follows it is looked at.
+            keep = rng.choice([0, 0, 1, 2])
+            data = b"".join(parts[:keep]) + mutate(rng, b"".join(parts[keep:]), parts)
+            recent = [*recent[-99:], data]
+            send_stream(port, rng, data)
+            number += 1
+            if number % 100 == 0:
+                check_broker(broker)
+        check_broker(broker)
+        broker.terminate()
+    except (Finding, AssertionError, OSError) as error:
+        raise Finding(f"openings input {number} or up to 99 before it: {error}\nlast inputs: {save(b''.join(recent))}") from None
+    finally:
+        broker.close()
+    return number
+
+
 # ------------------------------------------------------------------ files
 
 def run_to_end(arguments: list[str], data: bytes, number: int, what: str) -> None:
@@ -203,7 +251,7 @@ def save(data: bytes) -> str:
         return file.name
 
 
-TARGETS = {"mqtt": (fuzz_mqtt, 0.5), "rules": (fuzz_rules, 0.35), "config": (fuzz_config, 0.15)}
+TARGETS = {"mqtt": (fuzz_mqtt, 0.4), "openings": (fuzz_openings, 0.2), "rules": (fuzz_rules, 0.28), "config": (fuzz_config, 0.12)}
 
 
 def main() -> int:

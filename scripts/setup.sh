@@ -54,8 +54,10 @@ install=("${as_root[@]}" timeout 900 apt-get install -y --no-install-recommends 
     "${install[@]}" "${missing[@]}"
 }
 
-# Debian starts its Mosquitto as a service on port 1883. It is wanted as a peer in the benchmark only.
-if [[ " ${missing[*]} " == *" mosquitto "* ]] && command -v systemctl >/dev/null && [[ -d /run/systemd/system ]]; then
-    "${as_root[@]}" systemctl disable --now mosquitto >/dev/null 2>&1 || true
-    echo "setup: mosquitto is installed for the benchmark; its system service is switched off"
-fi
+# Debian starts what it installs as services. Here Mosquitto is wanted as a peer in the benchmark and nginx by its tests, which
+# start them themselves.
+for service in mosquitto nginx-light; do
+    [[ " ${missing[*]} " == *" $service "* ]] && command -v systemctl >/dev/null && [[ -d /run/systemd/system ]] || continue
+    "${as_root[@]}" systemctl disable --now "${service%-light}" >/dev/null 2>&1 || true
+    echo "setup: $service is installed for tests and benchmarks; its system service is switched off"
+done

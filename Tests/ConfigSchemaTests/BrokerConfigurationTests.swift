@@ -29,7 +29,7 @@ struct BrokerConfigurationTests {
         #expect(configuration.node.shards == nil)
         #expect(configuration.listeners.map(\.id) == ["tcp:default"])
         #expect(configuration.listeners[0].bind.description == "127.0.0.1:1883")
-        #expect(configuration.mqtt.idleTimeout == .at(.seconds(15)))
+        #expect(configuration.mqtt.idleTimeout == .at(.seconds(10)))
         #expect(configuration.mqtt.maximumPacketSize == .megabytes(1))
         #expect(configuration.mqtt.maximumInflight == 128)
         #expect(configuration.mqtt.maximumQueueLength == .at(10_000))
@@ -112,9 +112,9 @@ struct BrokerConfigurationTests {
                 """) == [
                     "sluice.yaml:1:1: error KEY002: unknown key \"nod\" in the configuration; did you mean \"node\"?",
                     "sluice.yaml:2:14: error KEY004: node.name takes a name such as sluice@127.0.0.1, not \"nohost\"",
-                    "sluice.yaml:4:12: error KEY001: listeners.tcp.a needs the key \"bind\"; it takes a port or an address such as 1883, \"127.0.0.1:1883\" or \"[::1]:1883\"",
+                    "sluice.yaml:4:12: error KEY001: listeners.tcp.a needs the key \"bind\"; it takes a port or an address such as 1883, \"127.0.0.1:1883\", \"[::1]:1883\" or \"unix:/run/sluice.sock\"",
                     "sluice.yaml:4:13: error KEY002: unknown key \"bnd\" in listeners.tcp.a; did you mean \"bind\"?",
-                    "sluice.yaml:4:35: error KEY003: listeners.tcp.b.bind takes a port or an address such as 1883, \"127.0.0.1:1883\" or \"[::1]:1883\", not 99999",
+                    "sluice.yaml:4:35: error KEY003: listeners.tcp.b.bind takes a port or an address such as 1883, \"127.0.0.1:1883\", \"[::1]:1883\" or \"unix:/run/sluice.sock\", not 99999",
                     "sluice.yaml:5:12: error KEY001: listeners.ssl.s.ssl_options needs the key \"certfile\"; it takes a text",
                     "sluice.yaml:5:12: error KEY001: listeners.ssl.s.ssl_options needs the key \"keyfile\"; it takes a text",
                     "sluice.yaml:6:22: error KEY004: mqtt.max_inflight takes an integer from 1 to 65535, not 0",

@@ -7,6 +7,12 @@ package struct PeerCertificate: Sendable, Equatable {
     /// DNS names, mail addresses and URIs, in order.
     package var alternativeNames: [String] = []
 
+    /// What a trusted proxy tells of a certificate that it has verified.
+    package init(commonName: String) {
+        self.commonName = commonName
+        subject = "CN=\(commonName)"
+    }
+
     /// - Parameter der: a whole certificate. RFC 5280
     /// - Returns: nil for what is none; never reads beyond it.
     package init?(der: [UInt8]) {

@@ -20,10 +20,10 @@ extension Connection {
     /// - Returns: false for a TLS client that has no such name.
     func takeNames(ofCertificateInto packet: inout ConnectPacket) -> Bool {
         let settings = shard.settings
-        guard listener.usesTLS,
-            settings.certificateAsUsername != .disabled || settings.certificateAsClientID != .disabled
-        else { return true }
-        guard let certificate = transport.peerCertificate.flatMap({ PeerCertificate(der: $0) }) else { return false }
+        guard settings.certificateAsUsername != .disabled || settings.certificateAsClientID != .disabled else {
+            return true
+        }
+        guard let certificate = endpoints.certificate else { return !listener.usesTLS }
         if settings.certificateAsUsername != .disabled {
             guard let name = certificate.name(settings.certificateAsUsername) else { return false }
             packet.username = name
@@ -51,7 +51,7 @@ extension Connection {
             clientID: packet.clientID, username: packet.username, password: packet.password,
             peerHost: endpoints.peerHost, peerPort: endpoints.peerPort, listenerID: listener.id,
             protocolName: packet.version.protocolName,
-            certificate: listener.usesTLS ? transport.peerCertificate.flatMap { PeerCertificate(der: $0) } : nil)
+            certificate: endpoints.certificate)
         guard control.authenticates, listener.authentication != .off else {
             let client = ClientAccess(
                 clientID: packet.clientID, username: packet.username, peerHost: endpoints.peerHost,

@@ -76,6 +76,9 @@ final class Connection: Hashable {
     var isPausedByPressure = false
     /// Not read from until the client has taken its answers.
     private var isPausedByBacklog = false
+    /// Not read from until its rates allow it; ``limiter`` knows when.
+    var isPausedByRate = false
+    let limiter: ReceiveLimiter?
     private var closesAfterFlush = false
     /// Monotonic milliseconds.
     var lastReceived: Int64
@@ -95,6 +98,7 @@ final class Connection: Hashable {
         self.listener = listener
         highWaterMark = listener.highWaterMark
         sendTimeout = listener.sendTimeout
+        limiter = listener.makeLimiter(now: shard.now)
         lastReceived = shard.now
         acceptedAt = shard.now
         shard.connections.insert(self)
@@ -113,10 +117,11 @@ final class Connection: Hashable {
         guard phase != .closed else { return }
         lastReceived = shard.now
         shard.counters.bytesReceived.add(bytes.count)
+        if let limiter, !limiter.received(bytes: bytes.count, now: shard.now) { shard.throttle(self) }
         if let pending {
             pending.append(bytes)
-            if isReading { consumePending() }
-        } else if isReading {
+            if isReading, !isPausedByRate { consumePending() }
+        } else if isReading, !isPausedByRate {
             let consumed = consume(bytes)
             if consumed < bytes.count, phase != .closed { keep(Bytes(rebasing: bytes[consumed...])) }
         } else {
@@ -152,7 +157,7 @@ final class Connection: Hashable {
     private func consume(_ bytes: Bytes) -> Int {
         var offset = 0
         do throws(ProtocolViolation) {
-            while isReading {
+            while isReading, !isPausedByRate {
                 let rest = Bytes(rebasing: bytes[offset...])
                 guard let header = try FrameHeader.read(rest, version: version) else { break }
                 let size = header.headerLength + header.remainingLength
@@ -195,7 +200,9 @@ final class Connection: Hashable {
     private func handle(_ header: FrameHeader, body: Bytes) throws(ProtocolViolation) {
         shard.counters.packetsReceived.add(1)
         switch header.type {
-        case .publish: try handlePublish(body, flags: header.flags)
+        case .publish:
+            try handlePublish(body, flags: header.flags)
+            if let limiter, !limiter.receivedMessage(now: shard.now) { shard.throttle(self) }
         case .puback, .pubrec, .pubrel, .pubcomp: try handleAcknowledgement(body, header: header)
         default: try handleOther(header, body: body)
         }
@@ -363,10 +370,10 @@ final class Connection: Hashable {
     }
 
     func resumeIfPossible() {
-        guard isReading, !isPausedByPressure, !isPausedByBacklog else { return }
+        guard isReading, !isPausedByPressure, !isPausedByBacklog, !isPausedByRate else { return }
         consumePending()
         // What was read may have stopped the reading again.
-        guard isReading, !isPausedByPressure else { return }
+        guard isReading, !isPausedByPressure, !isPausedByRate else { return }
         if backlog > answerLimit { pauseForBacklog() } else { transport.resumeReading() }
     }
 
@@ -415,7 +422,7 @@ final class Connection: Hashable {
         case .awaitingSession, .connected:
             guard nextDeadline != .max else { return }
             // Who is not read from cannot be heard.
-            if isPausedByPressure || !isReading { lastReceived = shard.now }
+            if isPausedByPressure || isPausedByRate || !isReading { lastReceived = shard.now }
             if shard.now >= credentialsEndAt {
                 close(reason: ReasonCode.notAuthorized.eventName, code: .notAuthorized)
             } else if shard.now >= nextDeadline {

@@ -33,6 +33,7 @@ package final class BrokerNode: @unchecked Sendable {
     private var nioLoops: [NIOShardLoop] = []
     private var acceptor: Acceptor?
     private var nioListeners: NIOListeners?
+    private var certificates: CertificateWatcher?
     private var threads: [ThreadRunner] = []
     private var listenerContexts: [(context: ListenerContext, address: String)] = []
     private var store: DurableStore?
@@ -105,14 +106,14 @@ package final class BrokerNode: @unchecked Sendable {
             for shard in shards { shard.durable = DurableStage(store: store, shard: shard) }
             try restore(from: store)
         }
-        if !epollLoops.isEmpty { try listen(epollListeners) }
-        try nioListeners.map { try listen(otherListeners, with: $0) }
+        try listen(options.listeners)
         for (index, loop) in epollLoops.enumerated() {
             threads.append(try ThreadRunner(name: "shard-\(index)") { loop.run() })
         }
         for loop in nioLoops { loop.start() }
         if let acceptor { threads.append(try ThreadRunner(name: "acceptor") { acceptor.run() }) }
         try wakeTimer.start()
+        try certificates?.start()
         let publishes = options.alarm.publishes
         if let first = shards.first {
             alarms.open { alarm in first.execute { $0.announce(alarm, publishes: publishes) } }
@@ -120,31 +121,38 @@ package final class BrokerNode: @unchecked Sendable {
     }
 
     private func listen(_ listeners: [ListenerOptions]) throws {
-        let acceptor = try Acceptor(loops: epollLoops, logger: logger)
+        guard !listeners.isEmpty else { return }
+        let acceptor = try Acceptor(logger: logger)
         self.acceptor = acceptor
+        var pipelines: [NIOListener] = []
         for listener in listeners {
-            let context = ListenerContext(listener)
+            let context = ListenerContext(listener, logger: logger)
+            let targets: [Acceptor.Adopt]
+            if listener.kind == .tcp, listener.transport == .epoll {
+                targets = epollLoops.map { loop in
+                    { accepted in loop.shard.execute { _ in loop.adopt(accepted, listener: context) } }
+                }
+            } else {
+                let pipeline: NIOListener
+                do {
+                    pipeline = try NIOListener(listener, context: context, maxPacketSize: settings.maxPacketSize)
+                } catch {
+                    throw ListenerError(id: listener.id, problem: "\(error)")
+                }
+                pipelines.append(pipeline)
+                targets = nioLoops.map { loop in { accepted in pipeline.adopt(accepted, on: loop) } }
+            }
             do {
-                let port = try acceptor.listen(
-                    context, host: listener.host, port: listener.port, backlog: listener.backlog)
-                listenerContexts.append((context, listener.address(port: port)))
+                listenerContexts.append((context, try acceptor.listen(context, listener, targets: targets)))
             } catch {
                 throw ListenerError(id: listener.id, address: listener.address(port: listener.port), reason: "\(error)")
             }
         }
+        certificates = CertificateWatcher(pipelines, logger: logger)
     }
 
-    private func listen(_ listeners: [ListenerOptions], with nio: NIOListeners) throws {
-        for listener in listeners {
-            let context = ListenerContext(listener)
-            do {
-                let port = try nio.bind(listener, context: context, maxFrameSize: settings.maxPacketSize)
-                listenerContexts.append((context, listener.address(port: port)))
-            } catch {
-                throw ListenerError(id: listener.id, address: listener.address(port: listener.port), reason: "\(error)")
-            }
-        }
-    }
+    /// Reads the certificates of the TLS listeners again; connections that there are keep theirs. Blocks on the files.
+    package func reloadCertificates() { certificates?.look(force: true) }
 
     // MARK: Stop
 
@@ -154,7 +162,7 @@ package final class BrokerNode: @unchecked Sendable {
         alarms.close()
         access?.stop()
         acceptor?.stop()
-        nioListeners?.closeListeners()
+        certificates?.stop()
         for shard in shards {
             let done = DoneSignal()
             shard.execute { shard in
@@ -174,7 +182,7 @@ package final class BrokerNode: @unchecked Sendable {
     /// Ends what runs, also of a start that did not come to its end.
     private func endThreads() {
         acceptor?.stop()
-        nioListeners?.closeListeners()
+        certificates?.stop()
         for loop in epollLoops { loop.stop() }
         for loop in nioLoops { loop.stop() }
         wakeTimer.stop()
@@ -278,14 +286,21 @@ package final class BrokerNode: @unchecked Sendable {
     func scheduleWake(of shard: Shard) { wakeTimer.wake(shard) }
 }
 
-/// A listener that could not be bound.
+/// A listener that could not be set up.
 package struct ListenerError: Error, CustomStringConvertible {
     package let id: String
-    package let address: String
-    package let reason: String
+    package let description: String
 
-    package var description: String {
-        "listener \(id) can't listen on \(address): \(reason); is another broker running there? Change listeners."
+    init(id: String, problem: String) {
+        self.id = id
+        description = "listener \(id): \(problem)"
+    }
+
+    /// It could not be bound.
+    init(id: String, address: String, reason: String) {
+        self.id = id
+        description =
+            "listener \(id) can't listen on \(address): \(reason); is another broker running there? Change listeners."
             + "\(id.replacing(":", with: ".")).bind or stop it."
     }
 }

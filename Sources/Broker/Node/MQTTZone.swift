@@ -2,7 +2,7 @@
 /// configuration's `mqtt.*` and `retainer.*` keys; immutable while the node runs.
 package struct MQTTZone: Sendable {
     /// Milliseconds from accept to CONNECT.
-    package var idleTimeout: Int64 = 15_000
+    package var idleTimeout: Int64 = 10_000
     /// Bytes of a whole packet.
     package var maxPacketSize = 1024 * 1024
     package var maxClientIDLength = 65_535

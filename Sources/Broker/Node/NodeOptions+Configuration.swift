@@ -44,7 +44,19 @@ extension ListenerOptions {
         self.init(
             kind: Kind(rawValue: settings.kind.rawValue) ?? .tcp, name: settings.name, host: settings.bind.host,
             port: settings.bind.port)
+        path = settings.bind.path
         transport = settings.transport == .nio ? .nio : .epoll
+        proxyMode =
+            switch settings.proxy.mode {
+            case .off: .off
+            case .on: .on
+            case .auto: .auto
+            }
+        proxyTimeout = settings.proxy.timeout.milliseconds
+        trustedAddresses = settings.proxy.trustedAddresses
+        connectionRate = settings.rates.connections.finite.map { TokenBucket.Rate($0) }
+        messageRate = settings.rates.messages.finite.map { TokenBucket.Rate($0) }
+        byteRate = settings.rates.bytes.finite.map { TokenBucket.Rate($0) }
         switch settings.authentication {
         case .on: authentication = .on
         case .off: authentication = .off
@@ -66,6 +78,8 @@ extension ListenerOptions {
             allowsMissingOrigin = webSocket.allowsMissingOrigin
             webSocketIdleTimeout = webSocket.idleTimeout.finite?.milliseconds ?? .max
             maxFrameSize = webSocket.maximumFrameSize.finite?.bytes ?? .max
+            addressHeader = webSocket.addressHeader
+            portHeader = webSocket.portHeader
         }
         if let tls = settings.tls {
             var options = TLSOptions(certificateFile: tls.certificateFile, keyFile: tls.keyFile)
@@ -73,9 +87,23 @@ extension ListenerOptions {
             options.authorityFile = tls.caCertificateFile
             options.verifiesPeer = tls.verify == .peer
             options.failsWithoutPeerCertificate = tls.failsWithoutPeerCertificate
+            options.allowsTLS12 = tls.versions.contains(.v12)
+            options.allowsTLS13 = tls.versions.contains(.v13)
             options.handshakeTimeout = tls.handshakeTimeout.finite?.milliseconds ?? .max
+            options.revocationListFile = tls.revocationListFile
+            options.serverNames = tls.serverNames.map {
+                TLSOptions.ServerName(
+                    pattern: $0.pattern, certificateFile: $0.certificateFile, keyFile: $0.keyFile,
+                    keyPassword: $0.keyPassword?.revealed)
+            }
             self.tls = options
         }
+    }
+}
+
+extension TokenBucket.Rate {
+    fileprivate init(_ rate: Rate) {
+        self.init(burst: Double(rate.count), perMillisecond: rate.perSecond / 1000)
     }
 }
 

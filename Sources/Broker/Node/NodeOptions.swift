@@ -1,3 +1,4 @@
+import ConfigSchema
 package import Storage
 
 /// What a node is made of, in the form that the broker works with; made from the configuration file.
@@ -36,6 +37,7 @@ package struct StorageOptions: Sendable {
 package struct ListenerOptions: Sendable {
     package enum Kind: String, Sendable { case tcp, ssl, ws, wss }
     package enum Transport: String, Sendable { case epoll, nio }
+    package enum ProxyMode: Sendable { case off, on, auto }
 
     /// Whether the authenticators are asked, and whether clients without credentials are refused before.
     package enum Authentication: Sendable { case on, off, quickDeny }
@@ -44,6 +46,16 @@ package struct ListenerOptions: Sendable {
     package var name: String
     package var host: String
     package var port: Int
+    /// Of a unix socket, instead of host and port.
+    package var path: String?
+    package var proxyMode = ProxyMode.off
+    /// Milliseconds.
+    package var proxyTimeout: Int64 = 3000
+    var trustedAddresses: [AddressRange] = []
+    var connectionRate: TokenBucket.Rate?
+    /// Of each client, as is the next.
+    var messageRate: TokenBucket.Rate?
+    var byteRate: TokenBucket.Rate?
     package var transport = Transport.epoll
     package var authentication = Authentication.on
     package var maxConnections = Int.max
@@ -66,6 +78,9 @@ package struct ListenerOptions: Sendable {
     package var maxFrameSize = Int.max
     /// Milliseconds that a WebSocket may go without a frame from its client; `.max` for any time.
     package var webSocketIdleTimeout: Int64 = 7_200_000
+    /// Lower case.
+    package var addressHeader = "x-forwarded-for"
+    package var portHeader = "x-forwarded-port"
     package var tls: TLSOptions?
 
     package init(kind: Kind, name: String, host: String, port: Int) {
@@ -77,7 +92,7 @@ package struct ListenerOptions: Sendable {
 
     package var id: String { "\(kind.rawValue):\(name)" }
 
-    func address(port: Int) -> String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    func address(port: Int) -> String { path.map { "unix:\($0)" } ?? Endpoints.name(host, port) }
 }
 
 package struct TLSOptions: Sendable {
@@ -88,8 +103,20 @@ package struct TLSOptions: Sendable {
     /// Asks for a client certificate and checks it.
     package var verifiesPeer = false
     package var failsWithoutPeerCertificate = false
-    /// Milliseconds from accept to the end of the handshake; `.max` for any time.
-    package var handshakeTimeout: Int64 = 15_000
+    package var allowsTLS12 = true
+    package var allowsTLS13 = true
+    /// Milliseconds from accept, or the PROXY header, to the end of the handshake; `.max` for any time.
+    package var handshakeTimeout: Int64 = 10_000
+    package var revocationListFile: String?
+    package var serverNames: [ServerName] = []
+
+    package struct ServerName: Sendable {
+        /// Lower case; `*.example.org` for all one level below.
+        package var pattern: String
+        package var certificateFile: String
+        package var keyFile: String
+        package var keyPassword: String?
+    }
 
     package init(certificateFile: String, keyFile: String) {
         self.certificateFile = certificateFile

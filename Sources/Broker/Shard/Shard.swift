@@ -31,6 +31,9 @@ final class Shard: @unchecked Sendable {
     private var pool: [OutputBuffer] = []
     /// Publishers that are not read from until a congested shard or sink has caught up.
     private var paused: [Connection] = []
+    /// Clients that are ahead of their rates, and when to look at them again.
+    private var throttled: [Connection] = []
+    private var throttledUntil: Int64 = 0
 
     /// Monotonic milliseconds, read once per tick.
     private(set) var now: Int64 = 0
@@ -127,6 +130,7 @@ final class Shard: @unchecked Sendable {
         durable?.awaitLog()
         rules.endTick(now: now)
         if !paused.isEmpty { resumePaused() }
+        if !throttled.isEmpty { resumeThrottled() }
     }
 
     /// Twice a second: keep alives, session ends, delayed wills.
@@ -253,6 +257,37 @@ final class Shard: @unchecked Sendable {
         connection.isPausedByPressure = true
         connection.transport.pauseReading()
         paused.append(connection)
+    }
+
+    /// Stops reading from a client that has sent more than its listener takes of one, until it may go on.
+    func throttle(_ connection: Connection) {
+        guard !connection.isPausedByRate else { return }
+        connection.isPausedByRate = true
+        connection.transport.pauseReading()
+        waitForRates(connection)
+    }
+
+    private func waitForRates(_ connection: Connection) {
+        // Not for each token: a client goes on when there are some.
+        let due = now + max(10, connection.limiter?.wait(now: now) ?? 0)
+        throttledUntil = throttled.isEmpty ? due : min(throttledUntil, due)
+        throttled.append(connection)
+    }
+
+    private func resumeThrottled() {
+        if now >= throttledUntil {
+            let waiting = throttled
+            throttled.removeAll(keepingCapacity: true)
+            for connection in waiting where connection.phase != .closed {
+                if let limiter = connection.limiter, limiter.wait(now: now) > 0 {
+                    waitForRates(connection)
+                } else {
+                    connection.isPausedByRate = false
+                    connection.resumeIfPossible()
+                }
+            }
+        }
+        if !throttled.isEmpty { node.scheduleWake(of: self) }
     }
 
     private func resumePaused() {

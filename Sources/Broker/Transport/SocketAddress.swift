@@ -1,6 +1,7 @@
+import ConfigSchema
 import Glibc
 
-/// An IPv4 or IPv6 address and port, as the system calls take it.
+/// An IPv4 or IPv6 address and port, or a path, as the system calls take it.
 struct SocketAddress {
     private var storage = sockaddr_storage()
     private var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -25,12 +26,44 @@ struct SocketAddress {
         }
     }
 
+    /// - Parameter path: of a unix socket.
+    init(path: String) throws(TransportError) {
+        let bytes = Array(path.utf8)
+        var address = sockaddr_un()
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw TransportError("bind \(path)", ENAMETOOLONG)
+        }
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        withUnsafeMutableBytes(of: &storage) { storage in
+            withUnsafeBytes(of: address) { storage.copyMemory(from: $0) }
+        }
+        length = socklen_t(MemoryLayout<sockaddr_un>.size)
+    }
+
     static func local(of descriptor: Int32) -> SocketAddress? {
         var address = SocketAddress()
         return address.withMutablePointer({ getsockname(descriptor, $0, $1) }) == 0 ? address : nil
     }
 
     var family: UInt16 { storage.ss_family }
+    var isUnix: Bool { Int32(family) == AF_UNIX }
+
+    /// The address as a number; nil for a path.
+    var network: NetworkAddress? {
+        switch Int32(family) {
+        case AF_INET: withUnsafeBytes(of: storage) { NetworkAddress(bytes: $0[4..<8]) }
+        case AF_INET6: withUnsafeBytes(of: storage) { NetworkAddress(bytes: $0[8..<24]) }
+        default: nil
+        }
+    }
+
+    /// Of a unix socket.
+    private var path: String {
+        withUnsafeBytes(of: storage) {
+            String(decoding: $0.dropFirst(2).prefix(108).prefix { $0 != 0 }, as: UTF8.self)
+        }
+    }
 
     mutating func withPointer<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
         let length = length
@@ -67,5 +100,5 @@ struct SocketAddress {
         }
     }
 
-    var text: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    var text: String { isUnix ? "unix:\(path)" : Endpoints.name(host, port) }
 }

@@ -1,3 +1,4 @@
+import Access
 import Buffers
 
 /// What carries a connection's bytes: the four operations that the protocol and session code sees.
@@ -12,15 +13,33 @@ class Transport {
     func resumeReading() {}
     /// Closes after what `write` has taken has left; the connection is not called again.
     func close() {}
-    /// The client's certificate as DER, when TLS has asked for one and verified it.
-    var peerCertificate: [UInt8]? { nil }
 }
 
-/// The two ends of a connection as text.
-struct Endpoints {
+/// The two ends of a connection as text, and who the client has proved to be.
+struct Endpoints: Sendable {
     var peerHost: String
     var peerPort: Int
     var localName: String
+    /// Nil where the client showed none, or none was asked for.
+    var certificate: PeerCertificate?
 
-    var peerName: String { peerHost.contains(":") ? "[\(peerHost)]:\(peerPort)" : "\(peerHost):\(peerPort)" }
+    var peerName: String { Self.name(peerHost, peerPort) }
+
+    static func name(_ host: String, _ port: Int) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}
+
+extension Endpoints {
+    /// What a trusted proxy says instead of what the socket does.
+    mutating func replace(by header: ProxyHeader) {
+        if let source = header.source {
+            peerHost = source.address.text
+            peerPort = Int(source.port)
+        }
+        if let destination = header.destination {
+            localName = Self.name(destination.address.text, Int(destination.port))
+        }
+        if let name = header.commonName { certificate = PeerCertificate(commonName: name) }
+    }
 }

@@ -70,7 +70,7 @@ extension BrokerConfiguration {
             for listener in listeners[field] where listener.value[Fields.enable] {
                 let id = "\(kind.rawValue):\(listener.name)"
                 let bind = listener.value[Fields.bind]
-                if bind.port != 0, let other = taken.updateValue(id, forKey: bind) {
+                if bind.port != 0 || bind.path != nil, let other = taken.updateValue(id, forKey: bind) {
                     context.report(
                         listener.value.problem(.conflict, "\(id) and \(other) both bind \(bind)", at: Fields.bind))
                 }
@@ -110,6 +110,15 @@ extension BrokerConfiguration {
         check(tls[BrokerFields.TLS.certificate], BrokerFields.TLS.certificate)
         check(tls[BrokerFields.TLS.key], BrokerFields.TLS.key)
         check(tls[BrokerFields.TLS.ca], BrokerFields.TLS.ca)
+        check(tls[BrokerFields.TLS.revocationList], BrokerFields.TLS.revocationList)
+        for host in tls[BrokerFields.TLS.serverNames] {
+            typealias Fields = BrokerFields.ServerName
+            for (path, field) in [
+                (host.value[Fields.certificate], Fields.certificate), (host.value[Fields.key], Fields.key),
+            ] where environment.readFile(path) == nil {
+                context.report(host.value.problem(.unreadableFile, "the file \(path) cannot be read", at: field))
+            }
+        }
     }
 }
 

@@ -58,7 +58,11 @@ extension ListenerSettings {
     /// What a node without listeners in its configuration has: reachable from its own machine only.
     fileprivate static let loopback = ListenerSettings(
         kind: .tcp, name: "default", bind: BindAddress(host: "127.0.0.1", port: 1883), isEnabled: true,
-        authentication: .on, maximumConnections: .infinity, transport: .epoll, tcp: .defaults, tls: nil, webSocket: nil)
+        authentication: .on, maximumConnections: .infinity, transport: .epoll,
+        proxy: ProxySettings(
+            mode: .off, timeout: BrokerFields.Proxy.defaultTimeout, trustedAddresses: BrokerFields.Proxy.loopback),
+        rates: RateSettings(connections: .infinity, messages: .infinity, bytes: .infinity), tcp: .defaults, tls: nil,
+        webSocket: nil)
 
     fileprivate init(_ kind: Kind, _ name: String, _ values: ConfigValues) {
         typealias Fields = BrokerFields.Listeners
@@ -69,6 +73,12 @@ extension ListenerSettings {
         authentication = values[Fields.authentication]
         maximumConnections = values[Fields.maximumConnections]
         transport = kind == .tcp ? values[Fields.transport] : .nio
+        proxy = ProxySettings(
+            mode: values[BrokerFields.Proxy.mode], timeout: values[BrokerFields.Proxy.timeout],
+            trustedAddresses: values[BrokerFields.Proxy.trustedAddresses])
+        rates = RateSettings(
+            connections: values[Fields.connectionRate], messages: values[Fields.messageRate],
+            bytes: values[Fields.byteRate])
         tcp = TCPSettings(values[Fields.tcpOptions])
         tls = kind.usesTLS ? TLSSettings(values[Fields.tlsOptions]) : nil
         webSocket = kind.usesWebSocket ? WebSocketSettings(values[Fields.webSocket]) : nil
@@ -107,7 +117,15 @@ extension TLSSettings {
         caCertificateFile = values[Fields.ca]
         verify = values[Fields.verify]
         failsWithoutPeerCertificate = values[Fields.failWithoutCertificate]
+        versions = values[Fields.versions]
         handshakeTimeout = values[Fields.handshakeTimeout]
+        revocationListFile = values[Fields.revocationList]
+        serverNames = values[Fields.serverNames].map {
+            ServerName(
+                pattern: $0.name.lowercased(), certificateFile: $0.value[BrokerFields.ServerName.certificate],
+                keyFile: $0.value[BrokerFields.ServerName.key],
+                keyPassword: $0.value[BrokerFields.ServerName.password])
+        }
     }
 }
 
@@ -121,6 +139,8 @@ extension WebSocketSettings {
         idleTimeout = values[Fields.idleTimeout]
         allowsMissingOrigin = !values[Fields.checkOrigin] || values[Fields.allowMissingOrigin]
         origins = values[Fields.checkOrigin] ? values[Fields.origins] : []
+        addressHeader = values[Fields.addressHeader].lowercased()
+        portHeader = values[Fields.portHeader].lowercased()
     }
 }
 

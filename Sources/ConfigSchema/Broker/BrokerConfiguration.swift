@@ -63,6 +63,8 @@ package struct ListenerSettings: Sendable {
     package var authentication: ListenerAuthentication
     package var maximumConnections: Limit<Int>
     package var transport: Transport
+    package var proxy: ProxySettings
+    package var rates: RateSettings
     package var tcp: TCPSettings
     /// There for `ssl` and `wss`.
     package var tls: TLSSettings?
@@ -71,6 +73,23 @@ package struct ListenerSettings: Sendable {
 
     /// `tcp:default`, as in EMQX's commands.
     package var id: String { "\(kind.rawValue):\(name)" }
+}
+
+/// Who may speak for a client's address.
+package struct ProxySettings: Sendable {
+    package enum Mode: String, Sendable { case off, on, auto }
+
+    package var mode: Mode
+    /// From the accept to the end of the header.
+    package var timeout: Duration
+    package var trustedAddresses: [AddressRange]
+}
+
+/// What a listener takes in a time: connections in all, messages and bytes of each client.
+package struct RateSettings: Sendable {
+    package var connections: Limit<Rate>
+    package var messages: Limit<Rate>
+    package var bytes: Limit<Rate>
 }
 
 package struct TCPSettings: Sendable {
@@ -104,7 +123,24 @@ package struct TLSSettings: Sendable {
     package var caCertificateFile: String?
     package var verify: Verify
     package var failsWithoutPeerCertificate: Bool
+    package var versions: [Version]
     package var handshakeTimeout: Limit<Duration>
+    package var revocationListFile: String?
+    package var serverNames: [ServerName]
+
+    package enum Version: String, Sendable, CaseIterable {
+        case v12 = "tlsv1.2"
+        case v13 = "tlsv1.3"
+    }
+
+    /// The certificate for clients that ask for a name.
+    package struct ServerName: Sendable {
+        /// Lower case; `*.example.org` for all one level below.
+        package var pattern: String
+        package var certificateFile: String
+        package var keyFile: String
+        package var keyPassword: SecretString?
+    }
 }
 
 package struct WebSocketSettings: Sendable {
@@ -117,10 +153,20 @@ package struct WebSocketSettings: Sendable {
     package var allowsMissingOrigin: Bool
     /// Empty: every origin.
     package var origins: [String]
+    /// Lower case; what a trusted proxy says about the client.
+    package var addressHeader: String
+    package var portHeader: String
 }
 
 /// The `mqtt.*` zone with EMQX's meaning.
 package struct MQTTSettings: Sendable {
+    /// What of a client's certificate stands for a name.
+    package enum PeerCertificateName: String, Sendable, CaseIterable {
+        case disabled
+        case commonName = "cn"
+        case distinguishedName = "dn"
+    }
+
     package enum SharedStrategy: String, Sendable, CaseIterable {
         case random
         case roundRobin = "round_robin"

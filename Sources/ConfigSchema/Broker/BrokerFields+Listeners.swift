@@ -8,7 +8,8 @@ extension BrokerFields {
         static let all = FieldSet("listeners", [tcp, ssl, ws, wss, UnsupportedField("quic")])
 
         static let bind = Field(
-            "bind", .bindAddress, .required, doc: "A port (all addresses) or address:port; 0 lets the system choose.")
+            "bind", .bindAddress, .required,
+            doc: "A port (all addresses) or address:port, 0 lets the system choose; or `unix:` and a path: mode 0660.")
         static let enable = Field("enable", .bool, default: true, aliases: ["enabled"], doc: "Whether it listens.")
         static let maximumConnections = Field(
             "max_connections", .intOrInfinity(1...Int.max), default: .infinity, doc: "More are refused.")
@@ -24,21 +25,52 @@ extension BrokerFields {
             doc: "Read for EMQX's files.")
         static let transport = Field(
             "transport", FieldType<ListenerSettings.Transport>.choice, default: .epoll, doc: "What moves the bytes.")
+        static let connectionRate = Field(
+            "max_conn_rate", .rate, default: .infinity, doc: "Connections accepted; more wait in the backlog.")
+        static let messageRate = Field(
+            "messages_rate", .rate, default: .infinity,
+            doc: "Messages taken from each client; it isn't read from while it is ahead.")
+        static let byteRate = Field(
+            "bytes_rate", .byteRate, default: .infinity,
+            doc: "Bytes taken from each client; it isn't read from while it is ahead.")
         static let tcpOptions = Field(group: "tcp_options", TCP.all, doc: "The sockets.")
         static let tlsOptions = Field(group: "ssl_options", TLS.all, doc: "Certificates.")
         static let webSocket = Field(group: "websocket", WebSocket.all, doc: "The upgrade.")
 
         private static let common: [any ConfigField] = [
             bind, enable, maximumConnections, acceptors, tcpOptions, UnsupportedField("mountpoint", accepts: ""),
-            UnsupportedField("zone", accepts: "default"), UnsupportedField("proxy_protocol", accepts: "false"),
-            UnsupportedField("proxy_protocol_timeout", accepts: "3s"), UnsupportedField("access_rules"),
-            authentication, allowAnonymous, UnsupportedField("max_conn_rate", accepts: "infinity"),
-            UnsupportedField("messages_rate", accepts: "infinity"), UnsupportedField("bytes_rate", accepts: "infinity"),
+            UnsupportedField("zone", accepts: "default"), Proxy.mode, Proxy.timeout, Proxy.trustedAddresses,
+            UnsupportedField("access_rules"), authentication, allowAnonymous, connectionRate, messageRate, byteRate,
         ]
         private static let tcpListener = FieldSet("listeners.tcp", common + [transport])
         private static let tlsListener = FieldSet("listeners.ssl", common + [tlsOptions])
         private static let webSocketListener = FieldSet("listeners.ws", common + [webSocket])
         private static let tlsWebSocketListener = FieldSet("listeners.wss", common + [tlsOptions, webSocket])
+    }
+
+    /// [EMQX configuration: proxy_protocol]
+    enum Proxy {
+        static let defaultTimeout = Duration.seconds(3)
+        static let loopback = ["127.0.0.0/8", "::1/128"].compactMap { AddressRange($0) }
+
+        static let mode = Field(
+            "proxy_protocol",
+            FieldType<ProxySettings.Mode>.scalar("auto, on or off", show: { $0.rawValue }) { text, _ in
+                switch text {
+                case "true": .on
+                case "false": .off
+                default: ProxySettings.Mode(rawValue: text)
+                }
+            }, default: .off,
+            doc:
+                "Whether connections begin with a PROXY header, version 1 or 2: `on` (or `true`) all of them, `auto` as "
+                + "they like, `off` (or `false`) none.")
+        static let timeout = Field(
+            "proxy_protocol_timeout", .duration(.milliseconds(100) ... .seconds(600)), default: defaultTimeout,
+            doc: "For the header to arrive.")
+        static let trustedAddresses = Field(
+            "proxy_trusted_addresses", .list(.addressRange), default: loopback,
+            doc: "Whose PROXY headers and X-Forwarded-For count; unix sockets always do.")
     }
 
     enum TCP {
@@ -91,15 +123,24 @@ extension BrokerFields {
             doc: "Whether client certificates are checked.")
         static let failWithoutCertificate = Field(
             "fail_if_no_peer_cert", .bool, default: false, doc: "Whether clients must show one; with verify_peer.")
+        static let versions = Field(
+            "versions", .list(FieldType<TLSSettings.Version>.choice), default: [.v13, .v12],
+            doc: "TLS 1.2 is the oldest there is.")
         static let handshakeTimeout = Field(
-            "handshake_timeout", .durationOrInfinity, default: .at(.seconds(15)),
-            doc: "From the connection to the end of the TLS handshake.")
+            "handshake_timeout", .durationOrInfinity, default: .at(.seconds(10)),
+            doc: "From the connection, or its PROXY header, to the end of the TLS handshake.")
+        static let revocationList = Field(
+            "crlfile", .nonEmptyString,
+            doc: "PEM or DER: certificates that their authority has revoked. One list for each authority whose clients "
+                + "may come; a client whose authority has none, or an outdated one, is refused.")
+        static let serverNames = Field(
+            "sni_hosts", .map(.object(ServerName.all)), default: [],
+            doc: "Other certificates, by the name that the client asks for; `*.example.org` for all one level below.")
         static let all = FieldSet(
             "ssl_options",
             [
-                certificate, key, password, ca, verify, failWithoutCertificate,
-                handshakeTimeout, UnsupportedField("versions"), UnsupportedField("ciphers"),
-                UnsupportedField("depth", accepts: "10"),
+                certificate, key, password, ca, verify, failWithoutCertificate, versions, handshakeTimeout,
+                revocationList, serverNames, UnsupportedField("ciphers"), UnsupportedField("depth", accepts: "10"),
                 UnsupportedField("ocsp"), UnsupportedField("enable_crl_check", accepts: "false"),
                 UnsupportedField("reuse_sessions", accepts: "true"),
                 UnsupportedField("honor_cipher_order", accepts: "true"),
@@ -116,7 +157,22 @@ extension BrokerFields {
                     values.problem(
                         .conflict, "fail_if_no_peer_cert needs \"verify: verify_peer\"", at: failWithoutCertificate))
             }
+            if values[revocationList] != nil, values[verify] == .none {
+                context.report(
+                    values.problem(.conflict, "crlfile needs \"verify: verify_peer\"", at: revocationList))
+            }
+            if values[versions].isEmpty {
+                context.report(values.problem(.badValue, "versions needs tlsv1.2, tlsv1.3 or both", at: versions))
+            }
         }
+    }
+
+    enum ServerName {
+        static let certificate = Field(
+            "certfile", .nonEmptyString, .required, doc: "PEM: the certificate for this name, and its chain.")
+        static let key = Field("keyfile", .nonEmptyString, .required, doc: "PEM: its private key.")
+        static let password = Field("password", .secret, doc: "Of the private key.")
+        static let all = FieldSet("sni_hosts", [certificate, key, password])
     }
 
     enum WebSocket {
@@ -142,14 +198,18 @@ extension BrokerFields {
         static let allowMissingOrigin = Field(
             "allow_origin_absence", .bool, default: true, doc: "Whether a request without `Origin` passes the check.")
         static let origins = Field("check_origins", .list(.string), default: [], doc: "Allowed origins.")
+        static let addressHeader = Field(
+            "proxy_address_header", .nonEmptyString, default: "x-forwarded-for",
+            doc: "The header in which a proxy of `proxy_trusted_addresses` names the client.")
+        static let portHeader = Field(
+            "proxy_port_header", .nonEmptyString, default: "x-forwarded-port", doc: "And the client's port.")
         static let all = FieldSet(
             "websocket",
             [
                 path, failWithoutSubprotocol, subprotocols, maximumFrameSize, checkOrigin, allowMissingOrigin,
                 origins, idleTimeout,
                 UnsupportedField("mqtt_piggyback", accepts: "multiple"), UnsupportedField("compress", accepts: "false"),
-                UnsupportedField("proxy_address_header", accepts: "x-forwarded-for"),
-                UnsupportedField("proxy_port_header", accepts: "x-forwarded-port"),
+                addressHeader, portHeader,
                 UnsupportedField("validate_utf8", accepts: "true"), UnsupportedField("deflate_opts"),
             ]
         ) { values, context in

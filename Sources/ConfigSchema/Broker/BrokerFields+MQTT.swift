@@ -2,7 +2,7 @@ extension BrokerFields {
     /// [EMQX configuration: mqtt]
     enum MQTT {
         static let idleTimeout = Field(
-            "idle_timeout", .durationOrInfinity, default: .at(.seconds(15)), doc: "From the connection to its CONNECT.")
+            "idle_timeout", .durationOrInfinity, default: .at(.seconds(10)), doc: "From the connection to its CONNECT.")
         static let packetSize = Field(
             "max_packet_size", .byteSize(ByteSize(bytes: 64)...(.megabytes(256))), default: .megabytes(1),
             doc: "Larger packets are refused from their header. [MQTT-3.2.2-15]")

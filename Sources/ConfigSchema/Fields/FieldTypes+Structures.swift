@@ -74,21 +74,39 @@ package struct BindAddress: Sendable, Hashable, CustomStringConvertible {
     package var host: String
     /// 0 lets the system choose.
     package var port: Int
+    /// Of a unix socket, which has neither host nor port; nil for TCP.
+    package var path: String?
 
     package init(host: String, port: Int) {
         self.host = host
         self.port = port
     }
 
+    /// - Parameter path: absolute, and no longer than the system's addresses are.
+    package init?(path: String) {
+        guard path.hasPrefix("/"), (2...107).contains(path.utf8.count), !path.utf8.contains(0) else { return nil }
+        self.init(host: "", port: 0)
+        self.path = path
+    }
+
     package var isIPv6: Bool { host.contains(":") }
 
     /// Only this machine reaches it.
-    package var isLoopback: Bool { host == "::1" || host == "localhost" || host.hasPrefix("127.") }
+    package var isLoopback: Bool {
+        path != nil || host == "::1" || host == "localhost" || host.hasPrefix("127.")
+    }
 
-    package var description: String { isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var description: String {
+        if let path { return "unix:\(path)" }
+        return isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 
-    /// `1883`, `:1883`, `127.0.0.1:1883`, `[::1]:1883`; nil for anything else.
+    /// `1883`, `:1883`, `127.0.0.1:1883`, `[::1]:1883`, `unix:/run/sluice.sock`; nil for anything else.
     package init?(_ text: String) {
+        if text.hasPrefix("unix:") {
+            self.init(path: String(text.dropFirst(5)))
+            return
+        }
         let host: Substring
         let port: Substring
         if text.hasPrefix("[") {
@@ -116,7 +134,8 @@ package struct BindAddress: Sendable, Hashable, CustomStringConvertible {
 
 extension FieldType where Value == BindAddress {
     package static var bindAddress: FieldType {
-        .scalar("a port or an address such as 1883, \"127.0.0.1:1883\" or \"[::1]:1883\"") { text, _ in
+        .scalar("a port or an address such as 1883, \"127.0.0.1:1883\", \"[::1]:1883\" or \"unix:/run/sluice.sock\"") {
+            text, _ in
             BindAddress(text)
         }
     }

@@ -87,10 +87,12 @@ package struct Rate: Sendable, Hashable, Comparable, CustomStringConvertible {
 
     package static func < (a: Rate, b: Rate) -> Bool { a.perSecond < b.perSecond }
 
-    package var description: String {
+    package var description: String { "\(count)/\(perText)" }
+
+    fileprivate var perText: String {
         let unit = Units.show(per)
         let isSingle = unit.first == "1" && unit.dropFirst().allSatisfy(\.isLetter)
-        return "\(count)/\(isSingle ? String(unit.dropFirst()) : unit)"
+        return isSingle ? String(unit.dropFirst()) : unit
     }
 }
 
@@ -99,6 +101,18 @@ extension FieldType where Value == Limit<Rate> {
     package static var rate: FieldType {
         .scalar("a rate such as 1000/s, or infinity", show: { $0.finite.map { "\($0)" } ?? "infinity" }) { text, _ in
             text == "infinity" ? .infinity : Units.rate(text).map { .at($0) }
+        }
+    }
+}
+
+extension FieldType where Value == Limit<Rate> {
+    /// `1MB/s`, `500KB/10s`, or `infinity`; the count is in bytes.
+    package static var byteRate: FieldType {
+        .scalar(
+            "a rate such as 1MB/s, or infinity",
+            show: { $0.finite.map { "\(ByteSize(bytes: $0.count))/\($0.perText)" } ?? "infinity" }
+        ) { text, _ in
+            text == "infinity" ? .infinity : Units.byteRate(text).map { .at($0) }
         }
     }
 }
@@ -157,9 +171,13 @@ package enum Units {
         return scaled(number, by: factor).map { ByteSize(bytes: Int($0)) }
     }
 
-    package static func rate(_ text: String) -> Rate? {
+    package static func rate(_ text: String) -> Rate? { rate(text) { Int($0) } }
+
+    package static func byteRate(_ text: String) -> Rate? { rate(text) { byteSize($0)?.bytes } }
+
+    private static func rate(_ text: String, count: (String) -> Int?) -> Rate? {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, let count = Int(parts[0]), count > 0 else { return nil }
+        guard parts.count == 2, let count = count(String(parts[0])), count > 0 else { return nil }
         let unit = parts[1].first?.isNumber == true ? String(parts[1]) : "1" + parts[1]
         guard let per = duration(unit), per > .zero else { return nil }
         return Rate(count: count, per: per)

@@ -12,7 +12,7 @@ import UnixSignals
 struct Start: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a node in the foreground.",
-        discussion: "SIGHUP reads the rule files again; SIGTERM drains and ends with 0.")
+        discussion: "SIGHUP reads the rule files and certificates again; SIGTERM drains and ends with 0.")
 
     @Option(name: .shortAndLong, help: "The configuration file; without one the defaults and SLUICE_ variables count.")
     var config: String?
@@ -165,6 +165,7 @@ struct RunningNode {
                             reload: {
                                 Self.reload(rules, logger, because: "SIGHUP")
                                 Self.reloadAccess(node, logger)
+                                node.reloadCertificates()
                             })),
                 ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()

@@ -66,6 +66,7 @@ def to_yaml(value, indent=0) -> str:
     """Block YAML for nested dicts; scalars and lists as JSON, which is YAML."""
     lines = []
     for key, item in value.items():
+        key = key if key.replace("_", "").replace("-", "").isalnum() else json.dumps(key)
         if isinstance(item, dict) and item:
             lines += [" " * indent + f"{key}:", to_yaml(item, indent + 2)]
         else:

@@ -128,10 +128,11 @@ class Client:
     """One connection. `messages` holds what was received and not taken yet; with `acknowledge` QoS 1/2 is answered at once."""
 
     def __init__(self, port: int, client_id: str = "", *, version=4, clean=True, keepalive=60, will: Will | None = None,
-                 username=None, password=None, properties=None, acknowledge=True, connect=True, timeout=10.0):
+                 username=None, password=None, properties=None, acknowledge=True, connect=True, timeout=10.0, sock=None):
         self.version, self.client_id, self.timeout, self.acknowledge = version, client_id, timeout, acknowledge
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = sock or socket.create_connection(("127.0.0.1", port), timeout=timeout)
+        if self.sock.family != socket.AF_UNIX:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
         self.messages: deque[Message] = deque()
         self.replies: dict[tuple[int, int], bytes] = {}  # (packet type, packet identifier) -> rest of the body

@@ -27,6 +27,8 @@ final class EpollLoop: @unchecked Sendable {
     private var slots: [EpollTransport?] = []
     private var generations: [UInt32] = []
     private var freeSlots: [Int] = []
+    /// Connections whose PROXY header has not come, among others that it has come for meanwhile.
+    private var awaitingHeader: [EpollTransport] = []
     private let stopping = Atomic<Bool>(false)
     private let wakePending = Atomic<Bool>(false)
 
@@ -77,6 +79,7 @@ final class EpollLoop: @unchecked Sendable {
             if count > 0 { handle(Int(count)) }
             if shard.now >= nextTimer {
                 shard.timerTick()
+                endLateHeaders()
                 nextTimer = shard.now + Self.timerInterval
             }
             shard.endTick()
@@ -109,12 +112,13 @@ final class EpollLoop: @unchecked Sendable {
         if flags & EPOLLIN.rawValue != 0 {
             read(transport)
         } else if flags & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 {
-            transport.connection?.transportClosed("tcp_closed")
+            transport.peerGone()
         }
     }
 
     @inline(__always)
     private func read(_ transport: EpollTransport) {
+        guard transport.stage == .open else { return readFirst(transport) }
         guard let connection = transport.connection, transport.descriptor >= 0 else { return }
         let count = recv(transport.descriptor, readBuffer, Self.readSize, 0)
         if count > 0 {
@@ -126,10 +130,71 @@ final class EpollLoop: @unchecked Sendable {
         }
     }
 
+    // MARK: The first bytes
+
+    /// Reads what a connection begins with: a PROXY header, or bytes that should be none.
+    @inline(never)
+    private func readFirst(_ transport: EpollTransport) {
+        guard transport.descriptor >= 0 else { return }
+        let count = recv(transport.descriptor, readBuffer, Self.readSize, 0)
+        guard count > 0 else {
+            if count == 0 || errno != EAGAIN && errno != EINTR { transport.peerGone() }
+            return
+        }
+        let bytes = Bytes(start: readBuffer, count: count)
+        if let wait = transport.header { return readHeader(bytes, wait, transport) }
+        transport.stage = .open
+        guard let connection = transport.connection else { return }
+        guard !ProxyHeaderParser.looksLikeHeader(bytes) else {
+            transport.listener.sayUnexpectedHeader(from: connection.endpoints.peerHost)
+            connection.transportClosed("protocol_error")
+            return
+        }
+        connection.receive(bytes)
+    }
+
+    private func readHeader(_ bytes: Bytes, _ wait: EpollTransport.HeaderWait, _ transport: EpollTransport) {
+        var taken = 0
+        switch wait.parser.feed(bytes, taken: &taken) {
+        case .needsMore: return
+        case .failed(let error):
+            transport.listener.sayBadHeader(error, from: wait.endpoints.peerHost)
+            transport.close()
+            return
+        case .header(let header):
+            wait.endpoints.replace(by: header)
+            open(transport, wait.endpoints)
+        case .absent:
+            open(transport, wait.endpoints)
+            wait.parser.held.withUnsafeBytes { transport.connection?.receive($0) }
+        }
+        if taken < bytes.count { transport.connection?.receive(Bytes(rebasing: bytes[taken...])) }
+    }
+
+    /// The client is known: from here on its bytes are read.
+    private func open(_ transport: EpollTransport, _ endpoints: Endpoints) {
+        transport.header = nil
+        transport.stage = .open
+        transport.connection = Connection(
+            shard: shard, transport: transport, endpoints: endpoints, listener: transport.listener)
+    }
+
+    private func endLateHeaders() {
+        guard !awaitingHeader.isEmpty else { return }
+        awaitingHeader.removeAll { transport in
+            guard let wait = transport.header, transport.descriptor >= 0 else { return true }
+            guard shard.now >= wait.deadline else { return false }
+            transport.listener.sayNoHeader(from: wait.endpoints.peerHost)
+            transport.close()
+            return true
+        }
+    }
+
     // MARK: Connections
 
     /// Takes over an accepted, non-blocking socket. On the loop's thread.
-    func adopt(_ descriptor: Int32, listener: ListenerContext, endpoints: Endpoints) {
+    func adopt(_ accepted: Accepted, listener: ListenerContext) {
+        let descriptor = accepted.descriptor
         let slot = freeSlots.popLast() ?? slots.count
         if slot == slots.count {
             slots.append(nil)
@@ -148,8 +213,15 @@ final class EpollLoop: @unchecked Sendable {
             return
         }
         slots[slot] = transport
-        transport.connection = Connection(
-            shard: shard, transport: transport, endpoints: endpoints, listener: listener)
+        switch accepted.opening {
+        case .client:
+            open(transport, accepted.endpoints)
+            transport.stage = .first
+        case .header(let isRequired):
+            transport.header = EpollTransport.HeaderWait(
+                endpoints: accepted.endpoints, isRequired: isRequired, deadline: shard.now + listener.proxyTimeout)
+            awaitingHeader.append(transport)
+        }
     }
 
     func setInterest(_ transport: EpollTransport, _ flags: UInt32) {
@@ -166,14 +238,32 @@ final class EpollLoop: @unchecked Sendable {
 
 /// A connection's socket in an ``EpollLoop``.
 final class EpollTransport: Transport {
+    enum Stage { case first, open }
+
+    /// What is known while a PROXY header is on its way.
+    final class HeaderWait {
+        var parser: ProxyHeaderParser
+        var endpoints: Endpoints
+        /// Monotonic milliseconds.
+        let deadline: Int64
+
+        init(endpoints: Endpoints, isRequired: Bool, deadline: Int64) {
+            parser = ProxyHeaderParser(isRequired: isRequired)
+            self.endpoints = endpoints
+            self.deadline = deadline
+        }
+    }
+
     private(set) var descriptor: Int32
     let slot: Int
     fileprivate(set) var mark: UInt64 = 0
     /// The owner; closes all of its transports before it goes.
     private unowned(unsafe) let loop: EpollLoop
-    private let listener: ListenerContext
-    /// Held until the transport closes.
+    fileprivate let listener: ListenerContext
+    /// Held until the transport closes; nil while a PROXY header is awaited.
     fileprivate(set) var connection: Connection?
+    fileprivate var stage = Stage.first
+    fileprivate var header: HeaderWait?
     private var isReading = true
     private var awaitsRoom = false
 
@@ -227,10 +317,15 @@ final class EpollTransport: Transport {
         loop.setInterest(self, (isReading ? EPOLLIN.rawValue : 0) | (awaitsRoom ? EPOLLOUT.rawValue : 0))
     }
 
+    fileprivate func peerGone() {
+        if let connection { connection.transportClosed("tcp_closed") } else { close() }
+    }
+
     override func close() {
         guard descriptor >= 0 else { return }
         Glibc.close(descriptor)
         descriptor = -1
+        header = nil
         listener.release()
         loop.release(self)
         connection = nil

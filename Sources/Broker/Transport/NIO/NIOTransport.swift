@@ -7,6 +7,8 @@ import NIOWebSocket
 final class NIOTransport: Transport {
     private let context: ChannelHandlerContext
     private let isWebSocket: Bool
+    /// What the close frame of a WebSocket says.
+    var closeCode = WebSocketErrorCode.normalClosure
     private var isClosed = false
 
     init(context: ChannelHandlerContext, isWebSocket: Bool) {
@@ -30,14 +32,6 @@ final class NIOTransport: Transport {
         return true
     }
 
-    override var peerCertificate: [UInt8]? {
-        // Neither throws but for a pipeline without TLS, which has no certificates.
-        guard let handler = try? context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self) else {
-            return nil
-        }
-        return try? handler.peerCertificate?.toDERBytes()
-    }
-
     override func pauseReading() { setAutoRead(false) }
     override func resumeReading() { setAutoRead(true) }
 
@@ -55,7 +49,7 @@ final class NIOTransport: Transport {
         let last = self.context.eventLoop.makePromise(of: Void.self)
         if isWebSocket {
             var code = self.context.channel.allocator.buffer(capacity: 2)
-            code.write(webSocketErrorCode: .normalClosure)
+            code.write(webSocketErrorCode: closeCode)
             self.context.writeAndFlush(
                 NIOAny(WebSocketFrame(fin: true, opcode: .connectionClose, data: code)), promise: last)
         } else {
@@ -76,33 +70,24 @@ final class NIOConnectionHandler: ChannelInboundHandler {
 
     private let loop: NIOShardLoop
     private let listener: ListenerContext
-    private let awaitsHandshake: Bool
+    private let endpoints: Endpoints
     private var connection: Connection?
 
-    /// - Parameter awaitsHandshake: the time for CONNECT begins behind the TLS handshake, which has its own.
-    init(loop: NIOShardLoop, listener: ListenerContext, awaitsHandshake: Bool) {
+    init(loop: NIOShardLoop, listener: ListenerContext, endpoints: Endpoints) {
         self.loop = loop
         self.listener = listener
-        self.awaitsHandshake = awaitsHandshake
+        self.endpoints = endpoints
     }
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        if context.channel.isActive, !awaitsHandshake { open(context) }
-    }
-
-    func channelActive(context: ChannelHandlerContext) { if !awaitsHandshake { open(context) } }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if awaitsHandshake, TLSHandshake.isCompleted(event) { open(context) }
-        context.fireUserInboundEventTriggered(event)
-    }
+    func handlerAdded(context: ChannelHandlerContext) { if context.channel.isActive { open(context) } }
+    func channelActive(context: ChannelHandlerContext) { open(context) }
 
     private func open(_ context: ChannelHandlerContext) {
         guard connection == nil else { return }
         loop.beginTick()
         connection = Connection(
             shard: loop.shard, transport: NIOTransport(context: context, isWebSocket: false),
-            endpoints: Endpoints(context.channel), listener: listener)
+            endpoints: endpoints, listener: listener)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -130,13 +115,5 @@ final class NIOConnectionHandler: ChannelInboundHandler {
         loop.beginTick()
         connection?.transportClosed(reason)
         connection = nil
-    }
-}
-
-extension Endpoints {
-    init(_ channel: any Channel) {
-        self.init(
-            peerHost: channel.remoteAddress?.ipAddress ?? "", peerPort: channel.remoteAddress?.port ?? 0,
-            localName: channel.localAddress.map { "\($0.ipAddress ?? ""):\($0.port ?? 0)" } ?? "")
     }
 }

@@ -10,15 +10,18 @@ final class WebSocketHandler: ChannelInboundHandler {
 
     private let loop: NIOShardLoop
     private let listener: ListenerContext
+    private let endpoints: Endpoints
     private var connection: Connection?
+    private var transport: NIOTransport?
     private var isInMessage = false
     private let idleTimeout: Int64
     private var idle: IdleDeadline?
 
     /// - Parameter idleTimeout: milliseconds between two frames; `.max` for any time.
-    init(loop: NIOShardLoop, listener: ListenerContext, idleTimeout: Int64) {
+    init(loop: NIOShardLoop, listener: ListenerContext, endpoints: Endpoints, idleTimeout: Int64) {
         self.loop = loop
         self.listener = listener
+        self.endpoints = endpoints
         self.idleTimeout = idleTimeout
     }
 
@@ -29,16 +32,17 @@ final class WebSocketHandler: ChannelInboundHandler {
                 end("idle_timeout", context)
             }
         }
-        connection = Connection(
-            shard: loop.shard, transport: NIOTransport(context: context, isWebSocket: true),
-            endpoints: Endpoints(context.channel), listener: listener)
+        let transport = NIOTransport(context: context, isWebSocket: true)
+        self.transport = transport
+        connection = Connection(shard: loop.shard, transport: transport, endpoints: endpoints, listener: listener)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         loop.beginTick()
         idle?.noteActivity()
         let frame = Self.unwrapInboundIn(data)
-        guard frame.maskKey != nil else {
+        // No extension has been agreed that would give the reserved bits a meaning.
+        guard frame.maskKey != nil, !frame.rsv1, !frame.rsv2, !frame.rsv3 else {
             refuse(context, .protocolError)
             return
         }
@@ -60,10 +64,7 @@ final class WebSocketHandler: ChannelInboundHandler {
     }
 
     private func refuse(_ context: ChannelHandlerContext, _ code: WebSocketErrorCode) {
-        var data = context.channel.allocator.buffer(capacity: 2)
-        data.write(webSocketErrorCode: code)
-        let frame = WebSocketFrame(fin: true, opcode: .connectionClose, data: data)
-        context.writeAndFlush(Self.wrapOutboundOut(frame), promise: nil)
+        transport?.closeCode = code
         end("protocol_error", context)
     }
 
@@ -73,7 +74,10 @@ final class WebSocketHandler: ChannelInboundHandler {
         connection?.transportWritable()
     }
 
-    func channelInactive(context: ChannelHandlerContext) { end("tcp_closed", context) }
+    func channelInactive(context: ChannelHandlerContext) {
+        end("tcp_closed", context)
+        transport = nil
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         loop.shard.logger.debug(
@@ -90,93 +94,6 @@ final class WebSocketHandler: ChannelInboundHandler {
             connection.transportClosed(reason)
         } else {
             context.close(promise: nil)
-        }
-    }
-}
-
-/// What a WebSocket listener asks of a request before it becomes a WebSocket.
-struct WebSocketRules: Sendable {
-    var path = "/mqtt"
-    var failsWithoutSubprotocol = true
-    var subprotocols = ["mqtt"]
-    /// Empty for all.
-    var origins: [String] = []
-    var allowsMissingOrigin = true
-
-    /// - Returns: the headers of the answer, nil to refuse.
-    func accept(_ head: HTTPRequestHead) -> HTTPHeaders? {
-        guard head.uri.split(separator: "?", maxSplits: 1).first.map(String.init) == path else { return nil }
-        if !origins.isEmpty {
-            guard let origin = head.headers.first(name: "Origin") else {
-                return allowsMissingOrigin ? chosen(head) : nil
-            }
-            guard origins.contains(origin) else { return nil }
-        }
-        return chosen(head)
-    }
-
-    private func chosen(_ head: HTTPRequestHead) -> HTTPHeaders? {
-        let offered = head.headers[canonicalForm: "Sec-WebSocket-Protocol"]
-        // MQTT over WebSocket names "mqtt"; the others are older habits. [MQTT-6.0.0-3]
-        if let chosen = subprotocols.first(where: { name in offered.contains { $0 == name } }) {
-            return ["Sec-WebSocket-Protocol": chosen]
-        }
-        return failsWithoutSubprotocol ? nil : HTTPHeaders()
-    }
-}
-
-/// Answers requests that do not become a WebSocket.
-final class NoWebSocketHandler: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
-
-    private let path: String
-    private let timeout: TimeAmount
-    private let awaitsHandshake: Bool
-    private var deadline: Scheduled<Void>?
-
-    /// - Parameters:
-    ///   - timeout: from accept to the upgrade.
-    ///   - awaitsHandshake: from the end of the TLS handshake instead, which has its own time.
-    init(path: String, timeout: TimeAmount, awaitsHandshake: Bool) {
-        self.path = path
-        self.timeout = timeout
-        self.awaitsHandshake = awaitsHandshake
-    }
-
-    func handlerAdded(context: ChannelHandlerContext) { if !awaitsHandshake { begin(context) } }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if awaitsHandshake, TLSHandshake.isCompleted(event) { begin(context) }
-        context.fireUserInboundEventTriggered(event)
-    }
-
-    private func begin(_ context: ChannelHandlerContext) {
-        let channel = context.channel
-        deadline = context.eventLoop.scheduleTask(in: timeout) { channel.close(promise: nil) }
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard case .head(let head) = Self.unwrapInboundIn(data) else { return }
-        let isPath = head.uri.split(separator: "?", maxSplits: 1).first.map(String.init) == path
-        let text =
-            isPath
-            ? "MQTT over WebSocket: ask for an upgrade with the subprotocol \"mqtt\".\n"
-            : "MQTT over WebSocket is at \(path).\n"
-        var body = context.channel.allocator.buffer(capacity: text.utf8.count)
-        body.writeString(text)
-        let headers: HTTPHeaders = [
-            "Content-Type": "text/plain; charset=utf-8", "Content-Length": String(body.readableBytes),
-            "Connection": "close",
-        ]
-        let answer = HTTPResponseHead(version: .http1_1, status: isPath ? .badRequest : .notFound, headers: headers)
-        context.write(Self.wrapOutboundOut(.head(answer)), promise: nil)
-        context.write(Self.wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
-        let context = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.value.writeAndFlush(Self.wrapOutboundOut(.end(nil))).whenComplete { _ in
-            context.value.close(promise: nil)
         }
     }
 }
