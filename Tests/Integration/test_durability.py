@@ -14,8 +14,8 @@ from support.mqtt import Client, Will, unique
 from support.waiting import wait_for
 
 ROUNDS = int(os.environ.get("DURABILITY_ROUNDS", "10"))
-KEPT = {"durability": "process"}
-ENDLESS = {**KEPT, "mqtt": {"max_mqueue_len": "infinity", "max_mqueue_bytes": "1GB"}}
+STORED = {"durability": "process"}
+ENDLESS = {**STORED, "mqtt": {"max_mqueue_len": "infinity", "max_mqueue_bytes": "1GB"}}
 KEPT = {0x11: 3600}
 
 
@@ -73,7 +73,7 @@ def test_kills_lose_nothing(sluice, topic, qos):
 
 
 def test_subscriptions_survive_with_their_options(sluice, client, topic):
-    broker = sluice(KEPT)
+    broker = sluice(STORED)
     name = unique()
     first = client(broker, name, version=5, properties=KEPT)
     first.subscribe(topic + "/a", qos=1, options=0x08, properties={0x0B: 77})
@@ -94,7 +94,7 @@ def test_subscriptions_survive_with_their_options(sluice, client, topic):
 
 
 def test_a_session_that_ended_does_not_come_back(sluice, client, topic):
-    broker = sluice(KEPT)
+    broker = sluice(STORED)
     ended, expired, kept = unique(), unique(), unique()
     client(broker, ended, version=5, properties=KEPT).subscribe(topic, qos=1)
     client(broker, ended, version=5, clean=True, properties={0x11: 0}).disconnect()
@@ -111,7 +111,7 @@ def test_a_session_that_ended_does_not_come_back(sluice, client, topic):
 
 
 def test_retained_messages_survive_and_deleted_ones_do_not(sluice, client, topic):
-    broker = sluice(KEPT)
+    broker = sluice(STORED)
     publisher = client(broker, version=5)
     for number in range(50):
         publisher.publish(f"{topic}/{number}", f"v{number}", qos=1, retain=True)
@@ -129,7 +129,7 @@ def test_retained_messages_survive_and_deleted_ones_do_not(sluice, client, topic
 
 
 def test_a_will_that_waits_survives(sluice, client, topic):
-    broker = sluice(KEPT)
+    broker = sluice(STORED)
     watcher = unique()
     client(broker, watcher, version=5, properties=KEPT).subscribe(topic + "/#", qos=1)
     client(broker, unique(), version=5, properties=KEPT,
@@ -159,7 +159,7 @@ def test_a_restart_keeps_the_order_of_a_long_queue(sluice, client, topic):
 
 
 def test_a_queue_keeps_its_bound_on_disk(sluice, client, topic):
-    broker = sluice({**KEPT, "mqtt": {"max_mqueue_len": 100}})
+    broker = sluice({**STORED, "mqtt": {"max_mqueue_len": 100}})
     name = unique()
     client(broker, name, clean=False).subscribe(topic, qos=1)
     client(broker, name, clean=False).disconnect()

@@ -36,10 +36,25 @@ package struct PeerCertificate: Sendable, Equatable {
                 guard let kind = pair.element(0x06), let value = pair.next() else { continue }
                 let text = Self.text(value)
                 if kind.rest.elementsEqual([0x55, 0x04, 0x03]) { commonName = text }
-                if let name = Self.attributeNames[Array(kind.rest)] { parts.append("\(name)=\(text)") }
+                if let name = Self.attributeNames[Array(kind.rest)] { parts.append("\(name)=\(Self.escaped(text))") }
             }
         }
         subject = parts.reversed().joined(separator: ",")
+    }
+
+    /// As RFC 4514 writes a value: what would end it stands behind a backslash.
+    private static func escaped(_ text: String) -> String {
+        var result = ""
+        for (index, character) in text.unicodeScalars.enumerated() {
+            let isAtEnd = index == 0 || index == text.unicodeScalars.count - 1
+            if ",+\"\\<>;".unicodeScalars.contains(character) || index == 0 && character == "#"
+                || isAtEnd && character == " "
+            {
+                result += "\\"
+            }
+            result.unicodeScalars.append(character)
+        }
+        return result
     }
 
     private static let attributeNames: [[UInt8]: String] = [
