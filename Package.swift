@@ -49,6 +49,17 @@ let package = Package(
         .target(name: "Buffers", swiftSettings: settings),
         .target(name: "Storage", dependencies: ["Buffers", "CCRC32C", "CLinux"], swiftSettings: settings),
         .target(name: "Topics", dependencies: ["Buffers"], swiftSettings: settings),
+        .target(name: "Consensus", dependencies: [log], swiftSettings: settings),
+        .target(
+            name: "Cluster",
+            dependencies: [
+                "Consensus", "Topics", "Buffers", log,
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: settings),
         .target(name: "MQTTCodec", dependencies: ["Topics", "Buffers"], swiftSettings: settings),
         .target(name: "ConfigSchema", dependencies: ["CYAML"], swiftSettings: settings),
         .target(
@@ -113,6 +124,9 @@ let package = Package(
 
         .testTarget(name: "BuffersTests", dependencies: ["Buffers"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Buffers", "CCRC32C"], swiftSettings: settings),
+        .testTarget(name: "ConsensusTests", dependencies: ["Consensus", log], swiftSettings: settings),
+        .testTarget(
+            name: "ClusterTests", dependencies: ["Cluster", "Consensus", "Buffers", log], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics"], swiftSettings: settings),
         .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec"], swiftSettings: settings),
         .testTarget(name: "ConfigSchemaTests", dependencies: ["ConfigSchema"], swiftSettings: settings),
