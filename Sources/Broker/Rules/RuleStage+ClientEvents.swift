@@ -8,6 +8,21 @@ import RuleEngine
 extension RuleStage {
     private typealias Columns = [(name: String, value: StoredValue)]
 
+    /// Runs the rules that listen to an event of a client or of the node; its columns are made only for them.
+    func run(_ kind: EventName, clientID: String, _ columns: () -> [(name: String, value: StoredValue)]) {
+        guard let set = eventSets[kind] else { return }
+        evaluateBacklog()
+        let common: [(name: String, value: StoredValue)] = [
+            ("event", .atom(Array(kind.rawValue.utf8))),
+            ("timestamp", .integer(Int(context.nowNanoseconds / 1_000_000))),
+            ("node", .string(Array(context.node.utf8))),
+        ]
+        let event = DictionaryEvent(common + columns())
+        withBytes(clientID) { clientID in
+            run(set, event: event, message: nil, clientID: clientID, topic: Bytes(start: nil, count: 0))
+        }
+    }
+
     // MARK: Clients
 
     func clientConnected(_ connection: Connection, packet: ConnectPacket, session: Session) {

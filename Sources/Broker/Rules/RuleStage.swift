@@ -6,77 +6,14 @@ import Sinks
 import Synchronization
 import Topics
 
-/// The rules in force, as one immutable value. The node publishes it; each shard keeps its own reference.
-final class RuleSnapshot: Sendable {
-    let rules: [InstalledRule]
-    let byEvent: [EventName: [InstalledRule]]
-
-    init(rules: [InstalledRule]) {
-        self.rules = rules
-        var byEvent: [EventName: [InstalledRule]] = [:]
-        for rule in rules where rule.isEnabled {
-            for event in EventName.allCases where rule.listens(to: event) { byEvent[event, default: []].append(rule) }
-        }
-        self.byEvent = byEvent
-    }
-
-    static let empty = RuleSnapshot(rules: [])
-}
-
-/// The rules of one topic on one shard: evaluated together, so that the payload is scanned once.
-final class RuleSetRunner {
-    let group: RuleGroup
-    private let runners: [RuleRunner]
-    /// The same, for the message path: read without counting references. ``runners`` keeps them alive.
-    private let members: UnsafeMutableBufferPointer<Unmanaged<RuleRunner>>
-
-    /// Whether the evaluation may come some milliseconds after the message: sinks queue anyway, a republish follows at once.
-    let mayWait: Bool
-    /// Whether one of the rules takes the message in place of a subscriber.
-    let consumes: Bool
-
-    init(group: RuleGroup, runners: [RuleRunner]) {
-        self.group = group
-        self.runners = runners
-        mayWait = runners.allSatisfy(\.mayWait)
-        consumes = runners.contains { $0.rule.consumes }
-        members = .allocate(capacity: runners.count)
-        _ = members.initialize(from: runners.map(Unmanaged.passUnretained))
-    }
-
-    deinit { members.deallocate() }
-
-    /// The runner of the group's n-th rule.
-    @inline(__always)
-    func withMember(_ position: Int, _ body: (RuleRunner) -> Void) {
-        members[position]._withUnsafeGuaranteedRef(body)
-    }
-}
-
-/// What a rule's republishes failed of since it was last said.
-private struct RepublishFailures {
-    /// Milliseconds between two lines.
-    static let interval: Int64 = 60_000
-
-    var nextReport: Int64 = 0
-    private(set) var count = 0
-    private(set) var reason = ""
-
-    mutating func note(_ reason: () -> String) {
-        // The first one's: the next ones mostly have the same.
-        if count == 0 { self.reason = reason() }
-        count += 1
-    }
-}
-
 /// The rule engine's seat on a shard: evaluates, counts, hands rows to the actions. Confined to the shard's thread.
 final class RuleStage {
     let context: EvaluationContext
-    private let logger: Logger
+    let logger: Logger
     let ignoresSystemTopics: Bool
     private let templates: TemplateContext
     private let rows = RowList()
-    private let event = MessageEvent()
+    let event = MessageEvent()
     /// What sinks are told of the event under evaluation.
     private var record = RecordContext(
         timestamp: 0, clientID: Bytes(start: nil, count: 0), topic: Bytes(start: nil, count: 0))
@@ -85,16 +22,16 @@ final class RuleStage {
     /// This shard's end of each sink that its rules use.
     private var appenders: [ObjectIdentifier: SinkAppender] = [:]
     /// Those with something to hand over at the end of the tick.
-    private var dirtyAppenders: [SinkAppender] = []
+    var dirtyAppenders: [SinkAppender] = []
     /// Those of sinks that may ask publishers to wait.
-    private var blockingAppenders: [SinkAppender] = []
-    private var canCongest = false
+    var blockingAppenders: [SinkAppender] = []
+    var canCongest = false
     private var sets: [[ObjectIdentifier]: RuleSetRunner] = [:]
-    private var eventSets: [EventName: RuleSetRunner] = [:]
+    var eventSets: [EventName: RuleSetRunner] = [:]
     /// The owner.
-    private unowned(unsafe) var shard: Shard!
+    unowned(unsafe) var shard: Shard!
     /// By rule.
-    private var failures: [String: RepublishFailures] = [:]
+    var failures: [String: RepublishFailures] = [:]
 
     // Read on the message path: an event that no rule listens to costs this test.
     private(set) var wantsDelivered = false
@@ -109,6 +46,17 @@ final class RuleStage {
     private(set) var wantsPing = false
     /// Whether some rule's columns need the publisher of a message that comes from another shard.
     var needsPublisher: Bool { wantsDelivered || wantsAcked || wantsDeliveryDropped }
+
+    // The window in which messages and rows gather; see RuleStage+Window.swift.
+
+    /// Milliseconds for which they may gather under load. 0 where the loop does not come back by itself.
+    var linger: Int64 = 0
+    /// Monotonic milliseconds at which the loop is to come back for what has gathered.
+    var due = Int64.max
+    var windowEnd: Int64 = 0
+    var windowCount = 0
+    var isBatching = false
+    let backlog = RuleBacklog()
 
     init(context: EvaluationContext, ignoresSystemTopics: Bool, logger: Logger) {
         self.context = context
@@ -176,121 +124,9 @@ final class RuleStage {
         return RuleSetRunner(group: RuleGroup(rules.map(\.compiled)), runners: members)
     }
 
-    // MARK: Message events
-
-    /// Runs a topic's rules over a message that was published: now, or with those that follow.
-    @inline(__always)
-    func run(_ set: RuleSetRunner, message: MessageView) {
-        windowCount &+= 1
-        if isBatching, set.mayWait, RuleBacklog.accepts(message) {
-            backlog.append(message, set, nanoseconds: context.nowNanoseconds)
-            if backlog.isFull { evaluateBacklog() }
-        } else {
-            evaluate(set, message: message)
-        }
-    }
-
-    @inline(never)
-    private func evaluate(_ set: RuleSetRunner, message: MessageView) {
-        evaluateBacklog()
-        evaluatePublish(set, message)
-    }
-
-    private func evaluatePublish(_ set: RuleSetRunner, _ message: MessageView) {
-        event.kind = .messagePublish
-        event.message = message
-        event.receiver = nil
-        run(message, set)
-    }
-
-    /// What waits comes before anything else that rules are to see.
-    private func evaluateBacklog() {
-        guard !backlog.isEmpty else { return }
-        let (now, uptime) = (context.nowNanoseconds, context.uptimeNanoseconds)
-        backlog.drain { set, message, nanoseconds in
-            context.nowNanoseconds = nanoseconds
-            // As much earlier, unless the wall clock was set meanwhile.
-            context.uptimeNanoseconds = uptime - max(0, min(now - nanoseconds, linger * 1_000_000))
-            evaluatePublish(set, message)
-        }
-        context.nowNanoseconds = now
-        context.uptimeNanoseconds = uptime
-    }
-
-    func messageDropped(_ message: MessageView, reason: StaticString) {
-        guard let set = eventSets[.messageDropped], !isIgnored(message) else { return }
-        evaluateBacklog()
-        event.reason = reason
-        event.kind = .messageDropped
-        event.message = message
-        event.receiver = nil
-        run(message, set)
-    }
-
-    func messageDelivered(_ message: MessageView, as delivery: DeliveryTraits, session: Session) {
-        guard let set = eventSets[.messageDelivered], !isIgnored(message) else { return }
-        run(set, kind: .messageDelivered, message, delivery, session)
-    }
-
-    /// - Parameter properties: the acknowledgement's, encoded.
-    func messageAcked(_ message: Message, as delivery: DeliveryTraits, properties: Bytes, session: Session) {
-        withExtendedLifetime(message) {
-            let view = message.view
-            guard let set = eventSets[.messageAcked], !isIgnored(view) else { return }
-            event.acknowledgement = properties
-            run(set, kind: .messageAcked, view, delivery, session)
-        }
-    }
-
-    func deliveryDropped(_ message: MessageView, as delivery: DeliveryTraits, session: Session, reason: DropReason) {
-        guard let set = eventSets[.deliveryDropped], !isIgnored(message) else { return }
-        event.reason = reason.text
-        run(set, kind: .deliveryDropped, message, delivery, session)
-    }
-
-    private func isIgnored(_ message: MessageView) -> Bool {
-        ignoresSystemTopics && message.topic.starts(with: "$SYS/".utf8)
-    }
-
-    private func run(
-        _ set: RuleSetRunner, kind: EventName, _ message: MessageView, _ delivery: DeliveryTraits, _ session: Session
-    ) {
-        evaluateBacklog()
-        event.kind = kind
-        event.message = message
-        event.receiver = session.publisher
-        event.delivery = delivery
-        run(message, set)
-    }
-
-    @inline(__always)
-    private func run(_ message: MessageView, _ set: RuleSetRunner) {
-        let client = event.receiver ?? message.publisher
-        run(
-            set, event: event, message: message, clientID: client?.clientIDValue.bytes ?? Bytes(start: nil, count: 0),
-            topic: message.topic)
-    }
-
-    // MARK: Client events
-
-    /// Runs the rules that listen to an event of a client or of the node; its columns are made only for them.
-    func run(_ kind: EventName, clientID: String, _ columns: () -> [(name: String, value: StoredValue)]) {
-        guard let set = eventSets[kind] else { return }
-        evaluateBacklog()
-        let common: [(name: String, value: StoredValue)] = [
-            ("event", .atom(Array(kind.rawValue.utf8))),
-            ("timestamp", .integer(Int(context.nowNanoseconds / 1_000_000))),
-            ("node", .string(Array(context.node.utf8))),
-        ]
-        let event = DictionaryEvent(common + columns())
-        withBytes(clientID) { clientID in
-            run(set, event: event, message: nil, clientID: clientID, topic: Bytes(start: nil, count: 0))
-        }
-    }
-
     // MARK: Evaluation
 
-    private func run(
+    func run(
         _ set: RuleSetRunner, event: any EventColumns, message: MessageView?, clientID: Bytes, topic: Bytes
     ) {
         record = RecordContext(timestamp: context.nowNanoseconds / 1_000_000, clientID: clientID, topic: topic)
@@ -326,7 +162,7 @@ final class RuleStage {
             return gate.counters.add(.sampled, rows: count)
         }
         do throws(EvaluationError) {
-            let templates = prepareTemplates(runner.rule)
+            private let templates = prepareTemplates(runner.rule)
             let keys = try context.arena.allocate(RowGate.Keys.self, count: count)
             for index in 0..<count {
                 keys[index] = try gate.gate.keys(
@@ -413,118 +249,11 @@ final class RuleStage {
         }
     }
 
-    // MARK: Republish [EMQX rule-sql: republish]
-
-    /// - Returns: whether the action succeeded; a message that this very rule published is left alone, which is a success
-    ///   as in EMQX.
-    private func republish(
-        _ action: RepublishAction, _ runner: RuleRunner, row: Value, event: any EventColumns, message: MessageView?
-    ) -> Bool {
-        let hops = (message?.traits.hops ?? 0) &+ 1
-        guard hops <= runner.rule.maxHops else {
-            fail(
-                .badArgument(function: "republish", reason: "the message has passed \(hops - 1) rules"),
-                toRepublish: runner)
-            return false
-        }
-        do throws(EvaluationError) {
-            var origin = RepublishEvent()
-            origin.flags = try event.value(of: .flags, in: context)
-            origin.publishProperties = try event.value(of: .pubProps, in: context)
-            if hops > 1 { origin.republishedBy = message?.publisher?.clientID }
-            guard let made = try action.message(row: row, event: origin, context: prepareTemplates(runner.rule)) else {
-                noteFailure(of: runner, "the message came from this rule")
-                return true
-            }
-            // As for a client's topics: a text from a payload may be anything. [MQTT-3.3.2-2]
-            guard UTF8Text.isValid(made.topic) else {
-                throw .badArgument(function: "republish", reason: "the rendered topic is not UTF-8")
-            }
-            guard TopicSyntax.levels(made.topic) <= shard.settings.maxTopicLevels else {
-                throw .badArgument(function: "republish", reason: "the rendered topic has too many levels")
-            }
-            shard.republished.append(shard.makeMessage(made, runner: runner, hops: hops))
-            return true
-        } catch {
-            fail(error, toRepublish: runner)
-            return false
-        }
-    }
-
-    private func fail(_ error: EvaluationError, toRepublish runner: RuleRunner) {
-        runner.counters.note(error, in: .republish, nanoseconds: context.nowNanoseconds)
-        noteFailure(of: runner, error.explanation)
-    }
-
-    /// Counted with the rule; said once a minute, since each message may fail.
-    private func noteFailure(of runner: RuleRunner, _ reason: @autoclosure () -> String) {
-        failures[runner.rule.id, default: RepublishFailures()].note(reason)
-    }
-
-    /// In the timer's tick: a line for each rule whose republishes have failed since its last one.
-    func reportFailures(now: Int64) {
-        guard !failures.isEmpty else { return }
-        for (id, failed) in failures where now >= failed.nextReport {
-            guard failed.count > 0 else {
-                failures[id] = nil
-                continue
-            }
-            logger.warning(
-                "Republishes did not take place.",
-                metadata: ["rule.id": "\(id)", "rule.republishes": "\(failed.count)", "error": "\(failed.reason)"])
-            failures[id] = RepublishFailures(nextReport: now + RepublishFailures.interval)
-        }
-    }
-
-    private func prepareTemplates(_ rule: InstalledRule) -> TemplateContext {
+    func prepareTemplates(_ rule: InstalledRule) -> TemplateContext {
         templates.eventMilliseconds = context.nowNanoseconds / 1_000_000
         templates.ruleID = rule.id
         templates.undefinedAs = rule.undefinedAs
         templates.payloadEncoding = rule.payloadEncoding
         return templates
     }
-
-    // MARK: The tick
-
-    /// Milliseconds for which messages and rows may gather under load. 0 where the loop does not come back by itself.
-    var linger: Int64 = 0
-    /// So many messages within ``linger`` are a load under which the next ones gather.
-    private static let load = 8
-    /// Monotonic milliseconds at which the loop is to come back for what has gathered.
-    private(set) var due = Int64.max
-    private var windowEnd: Int64 = 0
-    private var windowCount = 0
-    private var isBatching = false
-    private let backlog = RuleBacklog()
-
-    /// Evaluates and gives to the sinks' workers what has gathered, unless it may gather on. At the end of each tick.
-    @inline(__always)
-    func endTick(now: Int64) {
-        if now < windowEnd, isBatching, !dirtyAppenders.contains(where: \.isFull) {
-            due = backlog.isEmpty && dirtyAppenders.isEmpty ? .max : windowEnd
-        } else {
-            finishTick(now: now)
-        }
-    }
-
-    private func finishTick(now: Int64) {
-        handOver()
-        guard now >= windowEnd else { return }
-        isBatching = linger > 0 && windowCount >= Self.load
-        windowCount = 0
-        windowEnd = now + linger
-    }
-
-    /// Evaluates what waits and gives what has been gathered to the sinks' workers.
-    func handOver() {
-        evaluateBacklog()
-        due = .max
-        guard !dirtyAppenders.isEmpty else { return }
-        for appender in dirtyAppenders { appender.handOver() }
-        dirtyAppenders.removeAll(keepingCapacity: true)
-    }
-
-    /// Whether a sink asks its publishers to wait.
-    @inline(__always)
-    var isCongested: Bool { canCongest && blockingAppenders.contains { $0.isCongested } }
 }
