@@ -89,6 +89,16 @@ static inline size_t sluice_copy_plain(const uint8_t *source, size_t count, uint
     return count;
 }
 
+/// Copies `count` bytes; 32 can be read and written, whatever the count is.
+static inline void sluice_copy_short(const uint8_t *source, size_t count, uint8_t *target) {
+    if (count <= 32) {
+        memcpy(target, source, 16);
+        memcpy(target + 16, source + 16, 16);
+    } else {
+        memcpy(target, source, count);
+    }
+}
+
 /// Whether the first `count` bytes are equal; sixteen can be read of both where `count` is at most 16, else `count`.
 static inline int sluice_same_bytes(const uint8_t *a, const uint8_t *b, size_t count) {
 #if defined(__x86_64__)
@@ -184,19 +194,31 @@ __attribute__((noinline)) static const sluice_row_layout *sluice_search_marks(
     }
     return 0;
 }
-#endif
 
-/// As ``sluice_layout_of``, 16 bytes at a time.
-static inline const sluice_row_layout *sluice_layout_of_narrow(const sluice_row_layouts *layouts, const uint8_t *text) {
-#if defined(__x86_64__)
-    uint64_t brace;
-    uint64_t marks = sluice_row_marks(text, &brace);
+/// The layout of an element, out of its marks and its first closing brace; null when it has none of those known.
+static inline const sluice_row_layout *sluice_layout_of_marks(
+    const sluice_row_layouts *layouts, uint64_t marks, unsigned length
+) {
     if (marks == 0) return 0;
     const sluice_row_layout *layout = layouts->known + layouts->index[sluice_marks_hash(marks)];
     if (layout->marks != marks) {
         layout = sluice_search_marks(layouts, marks);
         if (layout == 0) return 0;
     }
+    return layout->length == length ? layout : 0;
+}
+#endif
+
+/// As ``sluice_layout_of``, 16 bytes at a time. `length` is set in any case, to 0 where there is no closing brace.
+static inline const sluice_row_layout *sluice_layout_of_narrow(
+    const sluice_row_layouts *layouts, const uint8_t *text, unsigned *length
+) {
+#if defined(__x86_64__)
+    uint64_t brace;
+    uint64_t marks = sluice_row_marks(text, &brace);
+    *length = brace ? (unsigned)__builtin_ctzll(brace) + 1 : 0;
+    const sluice_row_layout *layout = sluice_layout_of_marks(layouts, marks, *length);
+    if (layout == 0) return 0;
     __m128i good = _mm_set1_epi8(-1);
     for (unsigned block = 0; block < SLUICE_ROW_LENGTH; block += 16) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(text + block));
@@ -210,17 +232,21 @@ static inline const sluice_row_layout *sluice_layout_of_narrow(const sluice_row_
 #else
     (void)layouts;
     (void)text;
+    *length = 0;
     return 0;
 #endif
 }
 
 /// Behind the elements from `row` on that have a layout: at the first one that has none or, which `is_end` then says, at
 /// the closing bracket behind the last one. The text ends in a bracket, at `end`.
+///
+/// Where the next element begins is told by the closing brace, not by the layout: so the processor looks at the next
+/// one while it still compares this one.
 #define SLUICE_AFTER_ROWS(layout_of) \
     while (end - row >= SLUICE_ROW_LENGTH) { \
-        const sluice_row_layout *layout = layout_of(layouts, row); \
-        if (layout == 0) return row; \
-        const uint8_t *behind = row + layout->length; \
+        unsigned length; \
+        if (layout_of(layouts, row, &length) == 0) return row; \
+        const uint8_t *behind = row + length; \
         if (behind == end) return row; \
         while (*behind == ' ' || *behind == '\n' || *behind == '\r' || *behind == '\t') behind++; \
         if (*behind == ']') { \
@@ -235,26 +261,22 @@ static inline const sluice_row_layout *sluice_layout_of_narrow(const sluice_row_
     return row;
 
 #if defined(__x86_64__)
-/// As ``sluice_layout_of``, 32 bytes at a time.
+/// As ``sluice_layout_of_narrow``, 32 bytes at a time.
 __attribute__((target("avx2,bmi"))) static inline const sluice_row_layout *sluice_layout_of_wide(
-    const sluice_row_layouts *layouts, const uint8_t *text
+    const sluice_row_layouts *layouts, const uint8_t *text, unsigned *length
 ) {
     __m256i first = _mm256_loadu_si256((const __m256i *)text);
     __m256i second = _mm256_loadu_si256((const __m256i *)(text + 32));
     __m256i quote = _mm256_set1_epi8('"'), point = _mm256_set1_epi8('.'), brace = _mm256_set1_epi8('}');
     __m256i backslash = _mm256_set1_epi8('\\');
+    uint64_t braces = (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(second, brace)) << 32
+        | (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(first, brace));
+    *length = braces ? (unsigned)__builtin_ctzll(braces) + 1 : 0;
     __m256i low = _mm256_or_si256(_mm256_cmpeq_epi8(first, quote), _mm256_cmpeq_epi8(first, point));
     __m256i high = _mm256_or_si256(_mm256_cmpeq_epi8(second, quote), _mm256_cmpeq_epi8(second, point));
     uint64_t marks = (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32 | (uint32_t)_mm256_movemask_epi8(low);
-    uint64_t braces = (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(second, brace)) << 32
-        | (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(first, brace));
-    marks &= braces ^ (braces - 1);
-    if (marks == 0) return 0;
-    const sluice_row_layout *layout = layouts->known + layouts->index[sluice_marks_hash(marks)];
-    if (layout->marks != marks) {
-        layout = sluice_search_marks(layouts, marks);
-        if (layout == 0) return 0;
-    }
+    const sluice_row_layout *layout = sluice_layout_of_marks(layouts, marks & (braces ^ (braces - 1)), *length);
+    if (layout == 0) return 0;
     // A backslash may stand nowhere: as a zero it is no plain byte.
     first = _mm256_andnot_si256(_mm256_cmpeq_epi8(first, backslash), first);
     second = _mm256_andnot_si256(_mm256_cmpeq_epi8(second, backslash), second);
@@ -284,10 +306,11 @@ static inline const uint8_t *sluice_after_rows(
 
 /// The layout that the element at `text` has; null when it has none of those known. 64 bytes can be read.
 static inline const sluice_row_layout *sluice_layout_of(const sluice_row_layouts *layouts, const uint8_t *text) {
+    unsigned length;
 #if defined(__x86_64__)
-    if (layouts->is_wide) return sluice_layout_of_wide(layouts, text);
+    if (layouts->is_wide) return sluice_layout_of_wide(layouts, text, &length);
 #endif
-    return sluice_layout_of_narrow(layouts, text);
+    return sluice_layout_of_narrow(layouts, text, &length);
 }
 
 /// Keeps the layout of an element that has been checked, as long as there is room for it.

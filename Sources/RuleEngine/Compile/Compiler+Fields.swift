@@ -84,7 +84,7 @@ extension Compiler {
             for (name, slot) in builder.scope.overlay where slots[name] == nil { slots[name] = slot }
         }
         var entries: [RowBuilder.Entry] = []
-        for (name, slot) in slots { entries.append(RowBuilder.Entry(key: try pool.bytes(name), slot: slot)) }
+        for (name, slot) in slots { entries.append(RowBuilder.Entry(key: try pool.key(name), slot: slot)) }
         return try pool.buffer(entries.sorted { compareBytes($0.key, $1.key) < 0 })
     }
 

@@ -69,7 +69,10 @@ struct ForeachProgram {
 
     var program: RuleProgram {
         let (fields, each) = (sequence(fields), sequence(each))
-        let (condition, inCase, row) = (condition, inCase, row)
+        let (condition, row) = (condition, row)
+        // No optionals: looking into one counts an owner, for each element.
+        let keeps: Test = inCase?.holds ?? { @Sendable _ in true }
+        let run: FieldStep = each?.run ?? { @Sendable _ in }
         let (collection, decodesPayload, element) = (collection, decodesPayload, element)
         return { frame, rows throws(EvaluationError) in
             if let fields { try fields.run(frame) }
@@ -81,11 +84,9 @@ struct ForeachProgram {
             for value in values.elements {
                 try frame.takeSteps(1)
                 frame.slots[element] = value
-                if let inCase {
-                    guard try inCase.holds(frame) else { continue }
-                }
+                guard try keeps(frame) else { continue }
                 guard count < EvaluationLimits.rows else { throw .rowLimit }
-                if let each { try each.run(frame) }
+                try run(frame)
                 rows.append(try row.build(frame))
                 count += 1
             }

@@ -110,16 +110,16 @@ package final class EvaluationFrame {
         guard now <= deadline else { throw .timeLimit }
     }
 
+    /// About how much text a value of a row comes to.
+    @inline(__always)
+    func outputSize(_ value: Value) -> Int {
+        guard value.count > 0, value.kind == .array || value.kind == .object else { return Int(value.count) }
+        return Int(value.count) &+ value.textSize(atMost: outputLeft)
+    }
+
     /// Counts a row's text.
     @inline(__always)
-    func takeOutput(_ row: UnsafeMutableBufferPointer<Member>) throws(EvaluationError) {
-        var size = 0
-        for index in 0..<row.count {
-            let value = row[index].value
-            size &+= Int(value.count) &+ row[index].key.count
-            guard value.count > 0, value.kind == .array || value.kind == .object else { continue }
-            size &+= value.textSize(atMost: outputLeft)
-        }
+    func takeOutput(_ size: Int) throws(EvaluationError) {
         outputLeft &-= size
         if outputLeft < 0 { throw .memoryLimit }
     }
