@@ -35,7 +35,8 @@ import Testing
     /// Codes of references and templates are shown with a rule file; what the loader says of it stands behind it.
     private static let fileCases = root.appendingPathComponent("Tests/Cases/RuleFiles/diagnostics")
     private static let shownCodes = ProblemCode.meanings.filter {
-        $0.code.text.hasPrefix("REF") || $0.code.text.hasPrefix("TPL")
+        // No key that is supported can make dead letters come back.
+        $0.code != .referenceCycle && ($0.code.text.hasPrefix("REF") || $0.code.text.hasPrefix("TPL"))
     }
 
     @Test(arguments: shownCodes.map(\.code))
