@@ -113,8 +113,17 @@ package final class EvaluationFrame {
     /// About how much text a value of a row comes to.
     @inline(__always)
     func outputSize(_ value: Value) -> Int {
-        guard value.count > 0, value.kind == .array || value.kind == .object else { return Int(value.count) }
-        return Int(value.count) &+ value.textSize(atMost: outputLeft)
+        let count = Int(value.count)
+        guard count > 0, value.kind == .array || value.kind == .object else { return count }
+        guard value.kind == .object, count <= 4 else { return count &+ value.textSize(atMost: outputLeft) }
+        // Small objects of scalars, as the flags are, without a call.
+        var size = count &* 2
+        for member in value.members {
+            let inner = member.value
+            let isScalar = inner.count == 0 || inner.kind != .array && inner.kind != .object
+            size &+= member.key.count &+ (isScalar ? Int(inner.count) : inner.textSize(atMost: outputLeft))
+        }
+        return size
     }
 
     /// Counts a row's text.

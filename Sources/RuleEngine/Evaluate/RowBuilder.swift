@@ -52,12 +52,12 @@ final class StarSource: @unchecked Sendable {
     func build(_ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ frame: EvaluationFrame) throws(EvaluationError)
         -> Value
     {
-        let plan = plan(entries, frame)
+        // Once: each reading counts an owner.
+        let (event, context): (any EventColumns, EvaluationContext) = (frame.event, frame.context)
+        let plan = plan(entries, event.present, frame)
         let sources = plan.sources
         let count = sources.count
         let members = try frame.arena.allocate(Member.self, count: count)
-        // Once: each reading counts an owner.
-        let (event, context): (any EventColumns, EvaluationContext) = (frame.event, frame.context)
         var size = 0
         for index in 0..<count {
             let source = sources[index]
@@ -74,8 +74,10 @@ final class StarSource: @unchecked Sendable {
         return .row(UnsafeBufferPointer(members), isFramed: plan.isPlain)
     }
 
-    private func plan(_ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ frame: EvaluationFrame) -> StarPlan {
-        let present = frame.event.present
+    @inline(__always)
+    private func plan(
+        _ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ present: [Column], _ frame: EvaluationFrame
+    ) -> StarPlan {
         if let last = frame.lastStarPlan, last.serial == serial, last.isFor(present) { return last }
         let plan = plan(for: present, entries, frame)
         frame.lastStarPlan = plan

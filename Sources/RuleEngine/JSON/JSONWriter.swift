@@ -65,6 +65,8 @@ extension JSON {
                 case .string where member.value.count <= 512, .atom where member.value.count <= 512:
                     appendString(member.value.bytes, to: output)
                 case .integer: output.append(decimal: member.value.integer)
+                case .boolean: member.value.isTrue ? output.append("true") : output.append("false")
+                case .object where member.value.count == 0: output.append("{}")
                 default: try append(member.value, to: output, undefinedAs, depth: depth + 1, end: end)
                 }
             }
