@@ -25,12 +25,18 @@ struct Options {
     var measure = Measure()
     /// Evaluate the row that ``only`` names so often and print nothing but the count: for profilers.
     var repetitions: Int?
+    /// Print what evaluations take that hit a bound, and nothing else.
+    var showsBounds = false
 
     init(_ arguments: [String]) {
         var rest = arguments.dropFirst()
         while let option = rest.popFirst() {
             if option == "--json" {
                 asJSON = true
+                continue
+            }
+            if option == "--bounds" {
+                showsBounds = true
                 continue
             }
             guard let value = rest.popFirst() else { fail("\(option) needs a value, or is no option") }
@@ -55,6 +61,12 @@ if let repetitions = options.repetitions {
     print("\(repetitions) evaluations, \(evaluation.rowCount) rows, \(evaluation.failures) failures")
     print(evaluation.text)
     exit(evaluation.failures == 0 ? 0 : 1)
+}
+
+if options.showsBounds {
+    print("| evaluation | ends with | ms |\n| --- | --- | --- |")
+    for bound in BoundCase.all { print(bound.line(options.measure.runs)) }
+    exit(0)
 }
 
 var table = Table(asJSON: options.asJSON)

@@ -1,6 +1,7 @@
 import ConfigSchema
 import Foundation
 import RuleEngine
+import RuleFiles
 import Testing
 
 /// The page docs/reference/diagnostics.md is made of the codes and of the cases that show them.
@@ -29,6 +30,36 @@ import Testing
         let codes = ProblemCode.meanings.map(\.code.text)
         #expect(Set(codes).count == codes.count)
         #expect(ProblemCode.meanings.allSatisfy { $0.meaning.hasSuffix(".") })
+    }
+
+    /// Codes of references and templates are shown with a rule file; what the loader says of it stands behind it.
+    private static let fileCases = root.appendingPathComponent("Tests/Cases/RuleFiles/diagnostics")
+    private static let shownCodes = ProblemCode.meanings.filter {
+        // No key that is supported can make dead letters come back.
+        $0.code != .referenceCycle && ($0.code.text.hasPrefix("REF") || $0.code.text.hasPrefix("TPL"))
+    }
+
+    @Test(arguments: shownCodes.map(\.code))
+    func `every code of references and templates has a rule file that shows it`(code: ProblemCode) throws {
+        let file = Self.fileCases.appendingPathComponent("\(code.text).case")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        let yaml = text.components(separatedBy: "----\n")[0]
+        let loaded = RuleFileLoader.load(
+            [SourceFile(name: "rules.yaml", text: yaml)],
+            RuleFileLoader.LoadOptions(environment: Environment(variables: [:])))
+        let output = ProblemRenderer().render(loaded.problems)
+        #expect(loaded.problems.contains { $0.code == code }, "\(output)")
+        if ProcessInfo.processInfo.environment["UPDATE_CASES"] != nil {
+            try "\(yaml)----\n\(output)".write(to: file, atomically: true, encoding: .utf8)
+        } else {
+            #expect(text == "\(yaml)----\n\(output)")
+        }
+    }
+
+    private static func fileExample(_ code: ProblemCode) throws -> (yaml: String, output: String) {
+        let file = fileCases.appendingPathComponent("\(code.text).case")
+        let parts = try String(contentsOf: file, encoding: .utf8).components(separatedBy: "----\n")
+        return (parts[0], parts.count > 1 ? parts[1] : "")
     }
 
     private static func example(_ code: Diagnostic.Code) throws -> (sql: String, output: String) {
@@ -77,7 +108,15 @@ import Testing
                 """
         }
         page += "\n## Rule files and configuration\n\n| code | |\n| --- | --- |\n"
-        for (code, meaning) in ProblemCode.meanings { page += "| \(code.text) | \(meaning) |\n" }
+        let shown = Set(Self.shownCodes.map(\.code.text))
+        for (code, meaning) in ProblemCode.meanings {
+            let name = shown.contains(code.text) ? "[\(code.text)](#\(code.text.lowercased()))" : code.text
+            page += "| \(name) | \(meaning) |\n"
+        }
+        for (code, meaning) in Self.shownCodes {
+            let (yaml, output) = try Self.fileExample(code)
+            page += "\n### \(code.text)\n\n\(meaning)\n\n```yaml\n\(yaml)```\n```text\n\(output)```\n"
+        }
         return page
     }
 

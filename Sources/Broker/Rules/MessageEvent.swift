@@ -120,18 +120,12 @@ struct DeliveryTraits {
 }
 
 extension MessageID {
-    private static let digits: StaticString = "0123456789ABCDEF"
-
     /// 32 upper-case hex digits.
     func value(in arena: Arena) throws(EvaluationError) -> Value {
-        let text = try arena.bytes(count: 32)
-        for (word, offset) in [(high, 0), (low, 16)] {
-            for position in 0..<16 {
-                let digit = Int(word >> UInt64(60 - position * 4) & 15)
-                text[offset + position] = Self.digits.utf8Start[digit]
-            }
-        }
-        return .string(Bytes(text))
+        let text = try arena.allocate(byteCount: 32, alignment: 8)
+        HexText.store(high, at: text)
+        HexText.store(low, at: text + 16)
+        return .string(Bytes(start: text, count: 32))
     }
 }
 

@@ -15,6 +15,8 @@ struct FieldList {
         let updates: Bool
         let text: String
         var isConstant = false
+        /// The path into the payload that the field is, and that is all.
+        var payloadPath: Int?
         var isEager = true
     }
 
@@ -84,7 +86,7 @@ extension Compiler {
             for (name, slot) in builder.scope.overlay where slots[name] == nil { slots[name] = slot }
         }
         var entries: [RowBuilder.Entry] = []
-        for (name, slot) in slots { entries.append(RowBuilder.Entry(key: try pool.bytes(name), slot: slot)) }
+        for (name, slot) in slots { entries.append(RowBuilder.Entry(key: try pool.key(name), slot: slot)) }
         return try pool.buffer(entries.sorted { compareBytes($0.key, $1.key) < 0 })
     }
 
@@ -128,7 +130,7 @@ extension Compiler {
             FieldList.Step(
                 run: run, target: slot, result: result, mayRaise: value.mayRaise || isDecoded,
                 readsPayload: uses.readsPayload, reads: uses.slots, updates: !steps.isEmpty, text: text(field.span),
-                isConstant: value.constant != nil))
+                isConstant: value.constant != nil, payloadPath: steps.isEmpty ? value.payloadPath : nil))
         builder.fromStar.remove(target.name)
         // A column under its own name needs no slot to be read from.
         if steps.isEmpty, let column = value.column, column.name == target.name,

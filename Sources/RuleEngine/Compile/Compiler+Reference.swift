@@ -90,6 +90,7 @@ extension Compiler {
                 evaluate: { frame throws(EvaluationError) in try path.read(from: value, frame) }, mayRaise: false)
         case .slot(let slot):
             uses.slots.insert(slot)
+            reads.add(slot, reference.steps, isMember: reference.name != "payload")
             return try compileSlot(slot, reference, scope)
         }
     }

@@ -12,6 +12,7 @@ struct Compiler {
     private var payloadNumbers: [String: Int] = [:]
     var slotCount = 0
     var uses = Uses()
+    var reads = SlotReads()
     /// Whether a function looks at the event by itself.
     var usesEvent = false
     var columns: Set<String> = []
@@ -101,16 +102,34 @@ struct Compiler {
             rowScope.row = [:]
             row = try compileFields([Field(value: .all, alias: nil, span: 0..<0)], rowScope)
         }
+        let elements = try projection(list, each, element, hasAlias: alias != nil)
         for step in row.steps {
             order.append(
                 RulePlan.Step(
                     .field, each == nil ? "all columns" : step.text, isLazy: true, isConstant: step.isConstant))
         }
         return ForeachProgram(
-            fields: list.steps.map { Step(run: $0.run) }, collection: collection.result, decodesPayload: isPayload,
+            fields: list.steps.map { Step(run: $0.run) }, collection: collection.result, elements: elements,
+            decodesPayload: isPayload,
             condition: test,
             element: element,
             inCase: keep, each: row.steps.map { Step(run: $0.run) }, row: row.row)
+    }
+
+    /// Which members of the elements are read, when nothing else is read of them or of their array.
+    private func projection(
+        _ fields: FieldList, _ each: [Field]?, _ element: Int, hasAlias: Bool
+    ) throws(EvaluationError) -> ElementProjection? {
+        guard let last = fields.steps.last, let path = last.payloadPath, hasAlias, let each, coverage == nil else {
+            return nil
+        }
+        let copiesAll = each.contains { if case .all = $0.value { true } else { false } }
+        let isRead = reads.whole.contains(last.result) || reads.keys[last.result] != nil
+        guard !copiesAll, !isRead, !reads.whole.contains(element) else { return nil }
+        let names = (reads.keys[element] ?? []).sorted { $0.lexicographicallyPrecedes($1) }
+        var keys: [Bytes] = []
+        for name in names { keys.append(try pool.bytes(String(decoding: name, as: UTF8.self))) }
+        return ElementProjection(path: path, wanted: try pool.buffer(keys))
     }
 
     // MARK: services

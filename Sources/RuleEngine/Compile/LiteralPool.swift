@@ -26,6 +26,12 @@ final class LiteralPool: @unchecked Sendable {
         return copy
     }
 
+    /// The key of a row's member, as a ``FramedKey``.
+    func key(_ name: String) throws(EvaluationError) -> Bytes {
+        let key = Array(name.utf8)
+        return FramedKey.store(key, in: try arena.bytes(count: FramedKey.size(of: key.count)))
+    }
+
     func value(_ stored: StoredValue) throws(EvaluationError) -> Value { try stored.value(in: arena) }
 
     func buffer<T: BitwiseCopyable>(_ items: [T]) throws(EvaluationError) -> UnsafeBufferPointer<T> {

@@ -1,3 +1,5 @@
+import Buffers
+
 /// A statement compiled.
 ///
 /// - Returns: how many rows were appended.
@@ -53,11 +55,21 @@ struct SelectProgram {
     }
 }
 
+/// What is read of the elements of an array in the payload.
+// Immutable; the keys are the literal pool's.
+struct ElementProjection: @unchecked Sendable {
+    /// The number of the array's path.
+    let path: Int
+    let wanted: UnsafeBufferPointer<Bytes>
+}
+
 /// The parts of a FOREACH.
 struct ForeachProgram {
     let fields: [Step]
     /// The slot of the last field's value.
     let collection: Int
+    /// There when few members of the elements are read: the last field need not be evaluated.
+    let elements: ElementProjection?
     /// That field is the bare payload: its text is decoded.
     let decodesPayload: Bool
     let condition: Condition?
@@ -68,29 +80,47 @@ struct ForeachProgram {
     let row: RowBuilder
 
     var program: RuleProgram {
-        let (fields, each) = (sequence(fields), sequence(each))
-        let (condition, inCase, row) = (condition, inCase, row)
-        let (collection, decodesPayload, element) = (collection, decodesPayload, element)
+        let each = sequence(each)
+        // Bad JSON raises before WHERE is looked at.
+        let scan = Step { frame throws(EvaluationError) in try frame.payload.scan(frame) }
+        let fields = sequence(elements == nil ? fields : fields.dropLast() + [scan])
+        let values = values
+        let (condition, row) = (condition, row)
+        // No optionals: looking into one counts an owner, for each element.
+        let keeps: Test = if let inCase { inCase.holds } else { { _ in true } }
+        let run: FieldStep = if let each { each.run } else { { _ in } }
+        let element = element
         return { frame, rows throws(EvaluationError) in
             if let fields { try fields.run(frame) }
             if let condition {
                 guard try condition.holds(frame) else { return 0 }
             }
             var count = 0
-            let values = decodesPayload ? try frame.payload.root(frame) : frame.slots[collection]
-            for value in values.elements {
+            for value in try values(frame).elements {
                 try frame.takeSteps(1)
                 frame.slots[element] = value
-                if let inCase {
-                    guard try inCase.holds(frame) else { continue }
-                }
+                guard try keeps(frame) else { continue }
                 guard count < EvaluationLimits.rows else { throw .rowLimit }
-                if let each { try each.run(frame) }
+                try run(frame)
                 rows.append(try row.build(frame))
                 count += 1
             }
             return count
         }
+    }
+}
+
+extension ForeachProgram {
+    /// Gives the array.
+    private var values: Evaluator {
+        if decodesPayload { return { frame throws(EvaluationError) in try frame.payload.root(frame) } }
+        if let elements {
+            return { frame throws(EvaluationError) in
+                try frame.payload.elements(Int(frame.pathMap[elements.path]), wanted: elements.wanted, frame)
+            }
+        }
+        let collection = collection
+        return { frame in frame.slots[collection] }
     }
 }
 

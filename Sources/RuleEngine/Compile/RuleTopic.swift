@@ -64,7 +64,7 @@ extension RuleTopic {
             let problem = "`\(text)` never happens: there is no \(absent.feature)"
             return Diagnostic(.unknownEvent, span, problem)
         }
-        if text == "$events/message_publish" || text == "$events/message/publish" {
+        if publishTopics.contains(text) {
             let problem = "`\(text)`: a publish is chosen by its topic"
             return Diagnostic(.unknownEvent, span, problem, hint: "FROM \"t/#\"")
         }
@@ -80,6 +80,21 @@ extension RuleTopic {
         var text = text
         return text.withUTF8 { check(Bytes($0)) }
     }
+
+    /// The events that a person means: by name (`client.connected`), or as FROM writes them, in either spelling, with
+    /// wildcards, and also without `$events/` in front. A publish goes by its name as well, which FROM does not take.
+    package static func events(meantBy text: String) -> [EventName] {
+        if let event = EventName(rawValue: text) { return [event] }
+        let topic = text.hasPrefix("$events/") ? text : "$events/\(text)"
+        if publishTopics.contains(topic) { return [.messagePublish] }
+        guard bytes(of: topic, TopicSyntax.isFilter) else { return [] }
+        let all = EventName.matching(filter: topic)
+        // What FROM leaves out, since it chooses a publish by its topic.
+        let takesPublish = publishTopics.contains { matches(filter: topic, topic: $0) }
+        return takesPublish ? [.messagePublish] + all.filter { $0 != .messagePublish } : all
+    }
+
+    private static let publishTopics = ["$events/message_publish", "$events/message/publish"]
 
     /// Whether the filter takes the topic.
     package static func matches(filter: String, topic: String) -> Bool {

@@ -41,3 +41,19 @@ struct Uses {
     /// Inside of a branch that may not be taken.
     var branchDepth = 0
 }
+
+/// How the slots of a statement are read: FOREACH decodes of its elements what is read of them.
+struct SlotReads {
+    /// Slots whose value is read as a whole, or otherwise than by a constant key.
+    var whole: Set<Int> = []
+    /// The keys by which the members of a slot's value are read.
+    var keys: [Int: Set<[UInt8]>] = [:]
+
+    mutating func add(_ slot: Int, _ steps: [Reference.Step], isMember: Bool) {
+        guard isMember, case .key(let key)? = steps.first else {
+            whole.insert(slot)
+            return
+        }
+        keys[slot, default: []].insert(Array(key.utf8))
+    }
+}

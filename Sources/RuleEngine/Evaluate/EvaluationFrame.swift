@@ -110,16 +110,25 @@ package final class EvaluationFrame {
         guard now <= deadline else { throw .timeLimit }
     }
 
+    /// About how much text a value of a row comes to.
+    @inline(__always)
+    func outputSize(_ value: Value) -> Int {
+        let count = Int(value.count)
+        guard count > 0, value.kind == .array || value.kind == .object else { return count }
+        guard value.kind == .object, count <= 4 else { return count &+ value.textSize(atMost: outputLeft) }
+        // Small objects of scalars, as the flags are, without a call.
+        var size = count &* 2
+        for member in value.members {
+            let inner = member.value
+            let isScalar = inner.count == 0 || inner.kind != .array && inner.kind != .object
+            size &+= member.key.count &+ (isScalar ? Int(inner.count) : inner.textSize(atMost: outputLeft))
+        }
+        return size
+    }
+
     /// Counts a row's text.
     @inline(__always)
-    func takeOutput(_ row: UnsafeMutableBufferPointer<Member>) throws(EvaluationError) {
-        var size = 0
-        for index in 0..<row.count {
-            let value = row[index].value
-            size &+= Int(value.count) &+ row[index].key.count
-            guard value.count > 0, value.kind == .array || value.kind == .object else { continue }
-            size &+= value.textSize(atMost: outputLeft)
-        }
+    func takeOutput(_ size: Int) throws(EvaluationError) {
         outputLeft &-= size
         if outputLeft < 0 { throw .memoryLimit }
     }

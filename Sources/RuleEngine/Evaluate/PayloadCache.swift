@@ -41,6 +41,16 @@ final class PayloadCache {
         return try slots[index].value(in: frame.arena)
     }
 
+    /// As ``slot(_:_:)``, for an array of whose elements only some members are read: the others may be missing.
+    func elements(
+        _ index: Int, wanted: UnsafeBufferPointer<Bytes>, _ frame: EvaluationFrame
+    ) throws(EvaluationError) -> Value {
+        try scan(frame)
+        // Not kept: another rule may read other members.
+        if let text = slots[index].slice { return try JSON.decode(text, wanted: wanted, in: frame.arena) }
+        return try slots[index].value(in: frame.arena)
+    }
+
     /// Reads all paths, unless that has been done.
     @inline(__always)
     func scan(_ frame: EvaluationFrame) throws(EvaluationError) {

@@ -4,6 +4,7 @@ import Buffers
 // Immutable; keys are the literal pool's.
 struct RowBuilder: @unchecked Sendable {
     struct Entry: BitwiseCopyable {
+        /// A ``FramedKey``.
         let key: Bytes
         let slot: Int
     }
@@ -12,17 +13,27 @@ struct RowBuilder: @unchecked Sendable {
     let entries: UnsafeBufferPointer<Entry>
     /// `*` copies the columns as well; a column of the same name as an entry gives way to it.
     let star: StarSource?
+    private let isPlain: Bool
+
+    init(entries: UnsafeBufferPointer<Entry>, star: StarSource?) {
+        self.entries = entries
+        self.star = star
+        isPlain = entries.allSatisfy { FramedKey.isPlain($0.key) }
+    }
 
     func build(_ frame: EvaluationFrame) throws(EvaluationError) -> Value {
         if let star { return try star.build(entries, frame) }
         let members = try frame.arena.allocate(Member.self, count: entries.count)
         let slots = frame.slots
+        var size = 0
         for index in 0..<entries.count {
             let entry = entries[index]
-            members[index] = Member(key: entry.key, value: slots[entry.slot])
+            let value = slots[entry.slot]
+            members[index] = Member(key: entry.key, value: value)
+            size &+= entry.key.count &+ frame.outputSize(value)
         }
-        try frame.takeOutput(members)
-        return .object(UnsafeBufferPointer(members))
+        try frame.takeOutput(size)
+        return .row(UnsafeBufferPointer(members), isFramed: isPlain)
     }
 }
 
@@ -41,27 +52,32 @@ final class StarSource: @unchecked Sendable {
     func build(_ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ frame: EvaluationFrame) throws(EvaluationError)
         -> Value
     {
-        let plan = plan(entries, frame)
+        // Once: each reading counts an owner.
+        let (event, context): (any EventColumns, EvaluationContext) = (frame.event, frame.context)
+        let plan = plan(entries, event.present, frame)
         let sources = plan.sources
         let count = sources.count
         let members = try frame.arena.allocate(Member.self, count: count)
-        let event = frame.event
+        var size = 0
         for index in 0..<count {
             let source = sources[index]
             let value: Value =
                 switch source.origin {
-                case .column: try event.value(of: source.column, in: frame.context)
+                case .column: try event.value(of: source.column, in: context)
                 case .slot: frame.slots[source.slot]
                 case .metadata: metadata
                 }
             members[index] = Member(key: source.key, value: value)
+            size &+= source.key.count &+ frame.outputSize(value)
         }
-        try frame.takeOutput(members)
-        return .object(UnsafeBufferPointer(members))
+        try frame.takeOutput(size)
+        return .row(UnsafeBufferPointer(members), isFramed: plan.isPlain)
     }
 
-    private func plan(_ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ frame: EvaluationFrame) -> StarPlan {
-        let present = frame.event.present
+    @inline(__always)
+    private func plan(
+        _ entries: UnsafeBufferPointer<RowBuilder.Entry>, _ present: [Column], _ frame: EvaluationFrame
+    ) -> StarPlan {
         if let last = frame.lastStarPlan, last.serial == serial, last.isFor(present) { return last }
         let plan = plan(for: present, entries, frame)
         frame.lastStarPlan = plan
@@ -96,6 +112,7 @@ final class StarPlan {
     let columns: [Column]
     /// Memory, which going through counts no owners of.
     let sources: UnsafeBufferPointer<Source>
+    let isPlain: Bool
 
     init(_ serial: Int, _ columns: [Column], _ entries: UnsafeBufferPointer<RowBuilder.Entry>) {
         self.serial = serial
@@ -111,6 +128,7 @@ final class StarPlan {
         let memory = UnsafeMutableBufferPointer<Source>.allocate(capacity: sources.count)
         _ = memory.initialize(from: sources.sorted { compareBytes($0.key, $1.key) < 0 })
         self.sources = UnsafeBufferPointer(memory)
+        isPlain = memory.allSatisfy { FramedKey.isPlain($0.key) }
     }
 
     deinit { sources.deallocate() }

@@ -27,6 +27,15 @@ package enum JSON {
         return try decoder.decode()
     }
 
+    /// As ``decode(_:in:)``; where the text is an array of objects, their other members may be left out.
+    static func decode(
+        _ bytes: Bytes, wanted: UnsafeBufferPointer<Bytes>, in arena: Arena
+    ) throws(EvaluationError) -> Value {
+        guard let start = bytes.baseAddress, bytes.count > 0 else { throw .decodeJSON(offset: 0) }
+        var decoder = JSONDecoder(reader: JSONReader(start, count: bytes.count), arena: arena, wanted: wanted)
+        return try decoder.decode()
+    }
+
     /// Raises what ``decode(_:in:)`` raises for text that is not JSON, and makes nothing.
     static func check(_ bytes: Bytes) throws(EvaluationError) {
         guard let start = bytes.baseAddress, bytes.count > 0 else { throw .decodeJSON(offset: 0) }

@@ -12,10 +12,13 @@ struct JSONDecoder {
     private var depth = 0
     /// The shapes of the objects that closed last, by the low bits of their depth.
     private var shapes: UnsafeMutablePointer<ObjectShape>?
+    /// The members that are wanted of the elements of the outermost array; nil for all.
+    private let wanted: UnsafeBufferPointer<Bytes>?
 
-    init(reader: JSONReader, arena: Arena) {
+    init(reader: JSONReader, arena: Arena, wanted: UnsafeBufferPointer<Bytes>? = nil) {
         self.reader = reader
         self.arena = arena
+        self.wanted = wanted
         stack = UnsafeMutableBufferPointer(start: nil, count: 0)
     }
 
@@ -29,10 +32,11 @@ struct JSONDecoder {
     /// Makes the pattern of an array's elements.
     ///
     /// - Parameter element: the first one, whose text is given.
-    /// - Returns: nil when it has members that are neither strings nor numbers.
+    /// - Returns: the pattern and the members that an element gets, with their keys; nil when the first one has members
+    ///   that are neither strings nor numbers.
     private mutating func learn(
         _ first: UnsafePointer<UInt8>, _ comma: UnsafePointer<UInt8>, _ element: Value
-    ) throws(EvaluationError) -> JSONRowPattern? {
+    ) throws(EvaluationError) -> (JSONRowPattern, UnsafeBufferPointer<Member>)? {
         let members = element.members
         guard members.allSatisfy({ $0.value.kind == .string || $0.value.isNumber }) else { return nil }
         let holes = try arena.allocate(JSONRowPattern.Hole.self, count: JSONRowPattern.room)
@@ -42,12 +46,24 @@ struct JSONDecoder {
         else { return nil }
         let order = try shape().pointee.order
         for position in 0..<members.count { holes[Int(order[position])].position = position }
-        return pattern
+        guard let wanted, depth == 1 else { return (pattern, members) }
+        let kept = try arena.allocate(Member.self, count: members.count)
+        var count = 0
+        for position in 0..<members.count {
+            let hole = Int(order[position])
+            let isWanted = wanted.contains { isSameKey($0, members[position].key) }
+            holes[hole].position = isWanted ? count : -1
+            if isWanted {
+                kept[count] = members[position]
+                count += 1
+            }
+        }
+        return (pattern, UnsafeBufferPointer(rebasing: kept[..<count]))
     }
 
     /// Decodes elements like the first one; the cursor is at the beginning of an element.
     ///
-    /// - Parameter first: the members of the first one.
+    /// - Parameter first: the members that each gets, of the first one.
     /// - Returns: whether the array's closing bracket is next; otherwise an element that is not alike.
     private mutating func rows(
         _ pattern: JSONRowPattern, _ first: UnsafeBufferPointer<Member>
@@ -69,13 +85,13 @@ struct JSONDecoder {
         _ pattern: JSONRowPattern, _ first: UnsafeBufferPointer<Member>
     ) throws(EvaluationError) -> UnsafePointer<UInt8>? {
         let element = reader.next
-        let members = try arena.allocate(Member.self, count: pattern.count)
+        let members = try arena.allocate(Member.self, count: first.count)
         let after: UnsafePointer<UInt8>
         if let layout = pattern.layout(of: element, reader.end) {
             after = element + Int(layout.pointee.length)
             // Something must follow.
             guard after < reader.end else { return nil }
-            for index in 0..<pattern.count {
+            for index in 0..<pattern.count where pattern.holes[index].position >= 0 {
                 let start = element + Int(sluice_value_start(layout, UInt32(index)))
                 let count = Int(sluice_value_count(layout, UInt32(index)))
                 try fill(pattern.holes[index], start, count, members, first)
@@ -83,7 +99,7 @@ struct JSONDecoder {
         } else {
             guard let stop = pattern.afterElement(element, reader) else { return nil }
             after = stop
-            for index in 0..<pattern.count {
+            for index in 0..<pattern.count where pattern.holes[index].position >= 0 {
                 let hole = pattern.holes[index]
                 guard let start = hole.start, let end = hole.end else { return nil }
                 try fill(hole, start, end - start, members, first)
@@ -143,7 +159,7 @@ struct JSONDecoder {
         }
         let mark = used
         let first = reader.next
-        var pattern: JSONRowPattern?
+        var pattern: (JSONRowPattern, UnsafeBufferPointer<Member>)?
         var tries = JSONRowPattern.tries
         while true {
             let element = try value()
@@ -157,9 +173,9 @@ struct JSONDecoder {
             if used == mark + 1, reader.isWorthPattern(first, reader.next) {
                 pattern = try learn(first, comma, stack[mark].value)
             }
-            guard let pattern else { continue }
+            guard let (rowPattern, members) = pattern else { continue }
             tries -= 1
-            if try rows(pattern, stack[mark].value.members) { break }
+            if try rows(rowPattern, members) { break }
         }
         close()
         let elements = try arena.allocate(Value.self, count: used - mark)

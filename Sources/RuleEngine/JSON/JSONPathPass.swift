@@ -6,7 +6,8 @@ struct JSONPathPass {
     let nodes: UnsafeBufferPointer<JSONPathSet.Node>
     let keys: UnsafeBufferPointer<UInt8>
     let slots: UnsafeMutableBufferPointer<JSONSlot>
-    let arena: Arena
+    /// The caller's, which the pass does not outlive.
+    unowned(unsafe) let arena: Arena
     let decodesText: Bool
 
     mutating func run(slotCount: Int) throws(EvaluationError) {

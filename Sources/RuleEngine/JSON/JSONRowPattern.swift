@@ -13,7 +13,7 @@ struct JSONRowPattern {
         let count: Int
         /// The text before it ends with the opening quote, the text behind it begins with the closing one.
         let isString: Bool
-        /// Free for the owner: where the value belongs.
+        /// Free for the owner: where the value belongs; negative for nowhere.
         var position = 0
         /// Where the value is in the last element that was gone through value by value.
         var start: UnsafePointer<UInt8>?

@@ -52,13 +52,21 @@ extension JSON {
             if output.count > end { throw .memoryLimit }
         case .object:
             guard depth < maximumOutputDepth else { throw .depthLimit }
+            let isFramed = value.hasFramedKeys
             var separator = UInt8(ascii: "{")
             for member in value.members {
-                appendKey(member.key, after: separator, to: output)
+                if isFramed {
+                    FramedKey.append(member.key, after: separator, to: output)
+                } else {
+                    appendKey(member.key, after: separator, to: output)
+                }
                 separator = UInt8(ascii: ",")
                 switch member.value.kind {
-                case .string where member.value.count <= 512: appendString(member.value.bytes, to: output)
+                case .string where member.value.count <= 512, .atom where member.value.count <= 512:
+                    appendString(member.value.bytes, to: output)
                 case .integer: output.append(decimal: member.value.integer)
+                case .boolean: member.value.isTrue ? output.append("true") : output.append("false")
+                case .object where member.value.count == 0: output.append("{}")
                 default: try append(member.value, to: output, undefinedAs, depth: depth + 1, end: end)
                 }
             }

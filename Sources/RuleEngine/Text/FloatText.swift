@@ -85,16 +85,18 @@ extension FloatText {
     private static func appendFewDecimals(_ value: Double, to output: OutputBuffer) -> Bool {
         let magnitude = abs(value)
         guard magnitude < 1_000_000_000, magnitude >= 0.001 || value.bitPattern == 0 else { return false }
+        var scale = 1.0
         for decimals in 1...6 {
-            let scale = powerOfTen(decimals)
+            scale *= 10
             // Below 10^15; not `rounded()`, which is a call.
             let number = Int(magnitude * scale + 0.5)
             guard Double(number) / scale == magnitude else { continue }
             if value < 0 { output.append(UInt8(ascii: "-")) }
-            let divisor = powerOfTenInteger(decimals)
-            output.append(decimal: number / divisor)
+            // The fraction is a multiple of 10^-6, or so far from a whole number: cutting it off is exact.
+            let whole = Int(magnitude)
+            output.append(decimal: whole)
             output.append(UInt8(ascii: "."))
-            appendPadded(number % divisor, width: decimals, to: output)
+            appendPadded(number &- whole &* Int(scale), width: decimals, to: output)
             return true
         }
         return false

@@ -58,7 +58,7 @@ public struct Column: Hashable, Sendable {
     public let id: Int
 
     private struct Table: ~Copyable {
-        var names: [(text: String, bytes: UnsafeMutableRawBufferPointer)] = []
+        var names: [(text: String, bytes: Bytes)] = []
         var ids: [String: Int] = [:]
 
         init() {
@@ -68,9 +68,9 @@ public struct Column: Hashable, Sendable {
         mutating func number(of name: String) -> Int {
             if let id = ids[name] { return id }
             // Never freed: keys of rows point to it, and there are as many as rules name columns.
-            let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: name.utf8.count, alignment: 1)
-            bytes.copyBytes(from: name.utf8)
-            names.append((name, bytes))
+            let memory = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: FramedKey.size(of: name.utf8.count), alignment: 1)
+            names.append((name, FramedKey.store(Array(name.utf8), in: memory)))
             ids[name] = names.count - 1
             return names.count - 1
         }
@@ -86,7 +86,7 @@ public struct Column: Hashable, Sendable {
     @inlinable init(id: Int) { self.id = id }
 
     package var name: String { Self.table.withLock { $0.names[id].text } }
-    /// The name in memory that stays.
+    /// The name in memory that stays, as a ``FramedKey``.
     package var nameBytes: Bytes {
         Bytes(
             start: UnsafeRawPointer(

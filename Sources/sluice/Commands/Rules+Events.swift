@@ -8,7 +8,7 @@ extension Rules {
         static let configuration = CommandConfiguration(
             abstract: "List the events that rules can listen to, with their columns.")
 
-        @Argument(help: "One event, in any spelling; without it, all.") var name: String?
+        @Argument(help: "An event, in any spelling, or a filter such as client/+; without it, all.") var name: String?
         @Flag(help: "Print JSON.") var json = false
 
         func run() throws {
@@ -28,14 +28,12 @@ extension Rules {
 
         private func declarations() throws -> [EventDeclaration] {
             guard let name else { return EventDeclaration.all }
-            let found = EventDeclaration.all.first {
-                $0.event.rawValue == name || $0.topics.contains { $0 == name || $0 == "$events/\(name)" }
-            }
-            guard let found else {
+            let found = RuleTopic.events(meantBy: name).map(\.declaration)
+            guard !found.isEmpty else {
                 let known = EventDeclaration.all.map(\.event.rawValue).joined(separator: ", ")
                 throw Failure("there is no event \"\(name)\"; there are: \(known)")
             }
-            return [found]
+            return found
         }
     }
 }

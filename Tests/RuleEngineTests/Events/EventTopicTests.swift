@@ -2,6 +2,26 @@ import RuleEngine
 import Testing
 
 @Suite struct `Events in FROM` {
+    @Test(arguments: [
+        ("message.publish", ["message.publish"]), ("message_publish", ["message.publish"]),
+        ("message/publish", ["message.publish"]), ("$events/message_publish", ["message.publish"]),
+        ("client.connected", ["client.connected"]), ("client_connected", ["client.connected"]),
+        ("client/connected", ["client.connected"]), ("$events/client_connected", ["client.connected"]),
+        ("$events/client/connected", ["client.connected"]),
+        ("session/+", ["session.subscribed", "session.unsubscribed"]),
+        ("message/#", ["message.publish", "message.delivered", "message.acked", "message.dropped"]),
+        ("conected", []), ("#x", []), ("", []), ("$events/", []),
+    ])
+    func `a person may name an event by any of its spellings`(text: String, expected: [String]) {
+        #expect(Set(RuleTopic.events(meantBy: text).map(\.rawValue)).isSuperset(of: expected))
+        if expected.count <= 2 { #expect(RuleTopic.events(meantBy: text).count == expected.count) }
+    }
+
+    @Test(arguments: EventDeclaration.all)
+    func `whatever FROM takes for an event names it`(declaration: EventDeclaration) {
+        for topic in declaration.topics { #expect(RuleTopic.events(meantBy: topic) == [declaration.event]) }
+    }
+
     private func compile(_ topic: String) -> (topics: [RuleTopic]?, findings: [String]) {
         let (rule, diagnostics) = CompiledRule.compile(sql: "SELECT event FROM \"\(topic)\"", id: "r")
         return (rule?.topics, diagnostics.map { "\($0.code.rawValue) \($0.message) (\($0.hint ?? ""))" })
