@@ -26,7 +26,8 @@ struct AuthorizationCacheTests {
         for number in 0..<5000 {
             let hash = UInt64(number) &* 0x9E37_79B9_7F4A_7C15
             with("t/\(number)") { cache.store($0, hash: hash, flags: 0, isAllowed: number % 2 == 0, now: 1) }
-            #expect(with("t/\(number)") { cache.find($0, hash: hash, flags: 0, now: 2)?.isAllowed } == (number % 2 == 0))
+            #expect(
+                with("t/\(number)") { cache.find($0, hash: hash, flags: 0, now: 2)?.isAllowed } == (number % 2 == 0))
             #expect(cache.capacity <= limit)
         }
     }

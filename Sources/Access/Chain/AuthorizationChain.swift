@@ -1,6 +1,5 @@
 import Buffers
 import ConfigSchema
-import Logging
 
 /// The sources in their order: the first that has an opinion decides, then `no_match`. Immutable; a reload makes another.
 package final class AuthorizationChain: Sendable {
@@ -113,17 +112,18 @@ package struct AccessQuestion: Sendable {
 final class HTTPAuthorizer: Sendable {
     private let template: HTTPRequestTemplate
     private let client: HTTPClient
-    private let logger: Logger
+    private let health: SourceHealth
 
-    init(_ settings: HTTPAccessSettings, logger: Logger) throws(AccessFailure) {
+    init(_ settings: HTTPAccessSettings, lines: LogThrottle) throws(AccessFailure) {
         do throws(AccessRuleError) {
             template = try HTTPRequestTemplate(settings, allowed: Template.request)
         } catch { throw AccessFailure("authorization by http: \(error)") }
         client = try HTTPClient(
             limit: settings.poolSize, timeout: settings.timeout.wholeMilliseconds, tls: HTTPTLS(settings.tls))
-        self.logger = logger
+        health = SourceHealth("The HTTP authorizer gave no answer, which denies.", lines: lines)
     }
 
+    var problem: String? { health.current }
     func stop() { client.stop() }
 
     /// - Parameter done: nil when the service has no opinion.
@@ -138,9 +138,10 @@ final class HTTPAuthorizer: Sendable {
             default: access.value(of: placeholder)?.bytes
             }
         }
-        client.send(request) { [logger] result in
+        client.send(request) { [health] result in
             switch result {
             case .success(let answer):
+                health.succeeded()
                 if answer.status == 204 { return done(true) }
                 switch answer.status == 200 ? JSONText(answer.body)?["result"]?.string : nil {
                 case "allow": done(true)
@@ -148,9 +149,7 @@ final class HTTPAuthorizer: Sendable {
                 default: done(false)
                 }
             case .failure(let failure):
-                logger.warning(
-                    "The HTTP authorizer gave no answer, which denies.",
-                    metadata: ["client.id": "\(access.clientID)", "error": "\(failure)"])
+                health.failed("\(failure)", metadata: ["client.id": "\(access.clientID.escaped)"])
                 done(false)
             }
         }

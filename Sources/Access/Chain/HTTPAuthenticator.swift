@@ -10,27 +10,30 @@ final class HTTPAuthenticator: Authenticator {
     let isRemote = true
     private let template: HTTPRequestTemplate
     private let client: HTTPClient
-    private let logger: Logger
+    private let lines: LogThrottle
+    private let health: SourceHealth
 
-    init(_ settings: HTTPAccessSettings, logger: Logger) throws(AccessFailure) {
+    init(_ settings: HTTPAccessSettings, lines: LogThrottle) throws(AccessFailure) {
         do throws(AccessRuleError) {
             template = try HTTPRequestTemplate(settings, allowed: Template.credentials)
         } catch { throw AccessFailure("authentication by http: \(error)") }
         client = try HTTPClient(
             limit: settings.poolSize, timeout: settings.timeout.wholeMilliseconds, tls: HTTPTLS(settings.tls))
-        self.logger = logger
+        self.lines = lines
+        health = SourceHealth("The HTTP authenticator gave no answer.", lines: lines)
     }
 
+    var problem: String? { health.current }
     func stop() { client.stop() }
 
     func authenticate(_ request: AuthenticationRequest, _ done: @escaping @Sendable (AuthenticationStep) -> Void) {
         client.send(template.render { request.value(of: $0) }) { [self] result in
             switch result {
-            case .success(let answer): done(step(answer, request))
+            case .success(let answer):
+                health.succeeded()
+                done(step(answer, request))
             case .failure(let failure):
-                logger.warning(
-                    "The HTTP authenticator gave no answer.",
-                    metadata: ["client.id": "\(request.clientID)", "error": "\(failure)"])
+                health.failed("\(failure)", metadata: ["client.id": "\(request.clientID.escaped)"])
                 done(.deny(.unavailable))
             }
         }
@@ -40,9 +43,9 @@ final class HTTPAuthenticator: Authenticator {
         if answer.status == 204 { return .allow(Grant()) }
         if answer.status == 401 || answer.status == 403 { return .deny(.badCredentials) }
         guard answer.status == 200, let json = JSONText(answer.body), let result = json["result"]?.string else {
-            logger.warning(
+            lines.warning(
                 "The HTTP authenticator's answer can't be understood.",
-                metadata: ["client.id": "\(request.clientID)", "http.status": "\(answer.status)"])
+                metadata: ["client.id": "\(request.clientID.escaped)", "http.status": "\(answer.status)"])
             return .deny(.unavailable)
         }
         switch result {
@@ -56,7 +59,7 @@ final class HTTPAuthenticator: Authenticator {
         var grant = Grant(isSuperuser: json["is_superuser"]?.boolean ?? false)
         if let acl = json["acl"], acl != .null {
             do throws(AccessRuleError) { grant.rules = try AccessRules(claim: acl) } catch {
-                logger.warning("The HTTP authenticator's rules can't be understood.", metadata: ["error": "\(error)"])
+                lines.warning("The HTTP authenticator's rules can't be understood.", metadata: ["error": "\(error)"])
                 return .deny(.notAuthorized)
             }
         }

@@ -206,7 +206,7 @@ extension Connection {
     }
 
     private func logDenial(_ request: AccessRequest) {
-        shard.logger.debug(
+        shard.lines.debug(
             "A client did what it may not.",
             metadata: [
                 "client.id": "\((access?.clientID ?? "").escaped)", "action": "\(request.action.rawValue)",

@@ -384,7 +384,7 @@ final class Connection: Hashable {
 
     /// The client broke the protocol: says so where the version can, then closes. [MQTT-4.13.1-1]
     private func fail(_ violation: ProtocolViolation) {
-        shard.logger.debug(
+        shard.lines.debug(
             "A client broke the protocol.",
             metadata: [
                 "client.id": "\(session?.clientID ?? "")", "client.peer": "\(endpoints.peerName)",

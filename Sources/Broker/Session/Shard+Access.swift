@@ -55,8 +55,8 @@ extension Shard {
             session.subscriptions[ByteString(subscription.filter)] = nil
             router.remove(subscription)
             forget(subscription, of: session)
-            logger.notice(
-                "A subscription has ended: the client may not have it any more.",
+            lines.log(
+                .notice, "A subscription has ended: the client may not have it any more.",
                 metadata: [
                     "client.id": "\(session.clientID.escaped)", "mqtt.filter": "\(subscription.filter.escaped)",
                 ])
@@ -91,10 +91,10 @@ extension Shard {
         let ban = Ban(
             kind: .clientID, who: clientID, by: "flapping detector", reason: "too many disconnections", at: seconds,
             until: seconds + max(1, control.settings.flapping.banTime.milliseconds / 1000))
-        logger.warning(
+        lines.warning(
             "A client comes and goes too often and is banned.", metadata: ["client.id": "\(clientID.escaped)"])
         do throws(AccessFailure) { try control.bans.add(ban, persists: false) } catch {
-            logger.warning("The ban could not be added.", metadata: ["error": "\(error)"])
+            lines.warning("The ban could not be added.", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -1,3 +1,4 @@
+import Access
 import Buffers
 import Glibc
 import HeapModule
@@ -18,6 +19,8 @@ final class Shard: @unchecked Sendable {
     let counters = ShardCounters()
     let settings: MQTTZone
     let logger: Logger
+    /// For lines that clients can cause.
+    var lines: LogThrottle { node.lines }
 
     var cache = RouteCache()
     /// By shard number; the own one is never used.
@@ -156,6 +159,7 @@ final class Shard: @unchecked Sendable {
             node.peaks.note(node.gauges)
             node.boundsReport.tick(self)
             node.systemTopics.tick(self)
+            node.reportAccess()
         }
     }
 
