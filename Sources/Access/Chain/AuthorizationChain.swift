@@ -138,6 +138,7 @@ final class HTTPAuthorizer: Sendable {
             default: access.value(of: placeholder)?.bytes
             }
         }
+        guard let request else { return done(false) }
         client.send(request) { [health] result in
             switch result {
             case .success(let answer):

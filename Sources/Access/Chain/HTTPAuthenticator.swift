@@ -27,7 +27,11 @@ final class HTTPAuthenticator: Authenticator {
     func stop() { client.stop() }
 
     func authenticate(_ request: AuthenticationRequest, _ done: @escaping @Sendable (AuthenticationStep) -> Void) {
-        client.send(template.render { request.value(of: $0) }) { [self] result in
+        guard let question = template.render({ request.value(of: $0) }) else {
+            done(.deny(.badCredentials))
+            return
+        }
+        client.send(question) { [self] result in
             switch result {
             case .success(let answer):
                 health.succeeded()

@@ -127,7 +127,8 @@ extension Connection {
     // MARK: Finding out
 
     private func finding(_ request: AccessRequest, hash: UInt64) -> Finding {
-        guard let control = shard.node.access, control.authorizes, let access else { return .decided(.byDefault) }
+        guard let control = shard.node.access, control.authorizes else { return .decided(.byDefault) }
+        guard let access else { return .decided(AccessDecision(isAllowed: false, source: .byDefault)) }
         if access.isSuperuser { return .decided(AccessDecision(isAllowed: true, source: .superuser)) }
         let known = decisions ?? ConnectionDecisions(control)
         if decisions == nil { decisions = known }

@@ -12,8 +12,10 @@ extension Shard {
             return
         }
         let view = will.message.view
+        // As for a PUBLISH, the prefix of a delayed message does not hide its topic.
+        let inner = settings.topics.delayedEnabled ? DelayedTopic(view.topic, now: wall).inner : nil
         let request = AccessRequest(
-            .publish, topic: view.topic, qos: view.traits.qos, isRetained: view.traits.isRetained)
+            .publish, topic: inner ?? view.topic, qos: view.traits.qos, isRetained: view.traits.isRetained)
         let chain = control.authorizationChain
         switch chain.decide(access, request) {
         case .decided(let decision): publish(will, if: decision)
@@ -46,9 +48,18 @@ extension Shard {
         }
     }
 
+    /// The client has come back to its session: the rules, or what it brings, may be others than when it subscribed.
+    func reviewSubscriptions(of session: Session) {
+        guard let control = node.access, control.authorizes, let access = session.access, !access.isSuperuser,
+            !session.subscriptions.isEmpty
+        else { return }
+        reviewSubscriptions(of: session, access, control.authorizationChain)
+    }
+
     private func reviewSubscriptions(of session: Session, _ access: ClientAccess, _ chain: AuthorizationChain) {
         for subscription in Array(session.subscriptions.values) {
-            let step = withBytes(subscription.topicFilter) {
+            guard let claim = subscription.claim else { continue }
+            let step = withBytes(claim) {
                 chain.decide(access, AccessRequest(.subscribe, topic: $0, qos: subscription.options.qos))
             }
             guard case .decided(let decision) = step, !decision.isAllowed else { continue }

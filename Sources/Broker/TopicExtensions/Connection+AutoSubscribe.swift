@@ -15,7 +15,7 @@ extension Connection {
             let options = DeliveryOptions(
                 qos: min(wanted.qos, shard.settings.maxQoS), noLocal: wanted.noLocal,
                 retainAsPublished: wanted.retainAsPublished, retainHandling: wanted.retainHandling)
-            let subscription = Subscription(session: session, filter: filter, options: options)
+            let subscription = Subscription(session: session, filter: filter, options: options, isAutomatic: true)
             guard shard.router.exclusive.claim(subscription) else { continue }
             guard shard.save(subscription, of: session) else {
                 shard.router.exclusive.release(subscription)
