@@ -1,5 +1,4 @@
 import ConfigSchema
-import Logging
 
 /// Asks an HTTP service who a client is. [EMQX authn: http]
 ///
@@ -8,37 +7,25 @@ import Logging
 final class HTTPAuthenticator: Authenticator {
     let id = "password_based:http"
     let isRemote = true
-    private let template: HTTPRequestTemplate
-    private let client: HTTPClient
+    private let service: HTTPAccessService
     private let lines: LogThrottle
-    private let health: SourceHealth
 
     init(_ settings: HTTPAccessSettings, lines: LogThrottle) throws(AccessFailure) {
-        do throws(AccessRuleError) {
-            template = try HTTPRequestTemplate(settings, allowed: Template.credentials)
-        } catch { throw AccessFailure("authentication by http: \(error)") }
-        client = try HTTPClient(
-            limit: settings.poolSize, timeout: settings.timeout.wholeMilliseconds, tls: HTTPTLS(settings.tls))
+        service = try HTTPAccessService(
+            settings, name: "authentication", allowed: Template.credentials,
+            failure: "The HTTP authenticator gave no answer.", lines: lines)
         self.lines = lines
-        health = SourceHealth("The HTTP authenticator gave no answer.", lines: lines)
     }
 
-    var problem: String? { health.current }
-    func stop() { client.stop() }
+    var problem: String? { service.problem }
+    func stop() { service.stop() }
 
     func authenticate(_ request: AuthenticationRequest, _ done: @escaping @Sendable (AuthenticationStep) -> Void) {
-        guard let question = template.render({ request.value(of: $0) }) else {
-            done(.deny(.badCredentials))
-            return
-        }
-        client.send(question) { [self] result in
-            switch result {
-            case .success(let answer):
-                health.succeeded()
-                done(step(answer, request))
-            case .failure(let failure):
-                health.failed("\(failure)", metadata: ["client.id": "\(request.clientID.escaped)"])
-                done(.deny(.unavailable))
+        service.ask(about: request.clientID, request.value) { [self] reply in
+            switch reply {
+            case .answer(let answer): done(step(answer, request))
+            case .none: done(.deny(.unavailable))
+            case .unaskable: done(.deny(.badCredentials))
             }
         }
     }
@@ -73,8 +60,4 @@ final class HTTPAuthenticator: Authenticator {
         }
         return .allow(grant)
     }
-}
-
-extension Duration {
-    var wholeMilliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
 }
