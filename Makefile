@@ -111,6 +111,10 @@ rules-test: build ## check the rule files in rules/ and run their inline tests
 functions-page: build ## write docs/reference/functions.md, the page of the rule language's functions
 	$(BIN) rules functions --markdown > docs/reference/functions.md
 
+.PHONY: config-page
+config-page: build ## write docs/reference/config.md, the page of the configuration's keys
+	$(BIN) config reference --markdown > docs/reference/config.md
+
 .PHONY: conformance-page
 conformance-page: ## write docs/conformance.md: MQTT's statements, the code and the tests that bear their numbers
 	@python3 scripts/conformance-page.py

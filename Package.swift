@@ -79,6 +79,7 @@ let package = Package(
                 "ConfigSchema", "Topics", "Buffers", "CCrypt", "CCurl", "CPCRE2", log,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
             ],
             swiftSettings: settings),
         .target(

@@ -7,5 +7,5 @@ let sluiceVersion = "0.1.0"
 struct Sluice: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluice", abstract: "An MQTT broker whose messages pass SQL rules.",
-        version: sluiceVersion, subcommands: [Start.self, Control.self, Rules.self])
+        version: sluiceVersion, subcommands: [Start.self, Control.self, Rules.self, Config.self])
 }

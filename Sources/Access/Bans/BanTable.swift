@@ -1,3 +1,4 @@
+import ConfigSchema
 import Synchronization
 
 /// Who is kept out. [EMQX banned]
@@ -78,8 +79,8 @@ package final class BanTable: Sendable {
         do throws(AccessRuleError) {
             switch ban.kind {
             case .clientIDPattern, .usernamePattern: state.matchers[key] = .pattern(try AccessPattern(ban.who))
-            case .network: state.matchers[key] = .network(try AddressRange(ban.who))
-            case .peerHost: _ = try AddressRange(ban.who)
+            case .network: state.matchers[key] = .network(try AddressRange(rule: ban.who))
+            case .peerHost: _ = try AddressRange(rule: ban.who)
             case .clientID, .username: break
             }
         } catch { throw AccessFailure("\(error)") }
@@ -132,7 +133,7 @@ package final class BanTable: Sendable {
             return state.matchers.contains { key, matcher in
                 let matches =
                     switch (matcher, key.kind) {
-                    case (.network(let range), _): range.contains(peerHost)
+                    case (.network(let range), _): range.contains(host: peerHost)
                     case (.pattern(let pattern), .usernamePattern): username.map(pattern.matches) ?? false
                     case (.pattern(let pattern), _): pattern.matches(clientID)
                     }

@@ -1,3 +1,5 @@
+import SwiftASN1
+
 /// The names in a client's certificate, which TLS has verified before.
 package struct PeerCertificate: Sendable, Equatable {
     /// The subject's last common name.
@@ -14,33 +16,56 @@ package struct PeerCertificate: Sendable, Equatable {
     }
 
     /// - Parameter der: a whole certificate. RFC 5280
-    /// - Returns: nil for what is none; never reads beyond it.
-    package init?(der: [UInt8]) {
-        var outer = DERReader(der[...])
-        guard var certificate = outer.sequence(), var body = certificate.sequence() else { return nil }
-        _ = body.element(0xA0)  // version
-        guard body.next() != nil /* serial */, body.next() != nil /* signature */, body.next() != nil /* issuer */,
-            body.next() != nil /* validity */, let subject = body.sequence(), body.next() != nil /* key */
-        else { return nil }
-        readSubject(subject)
-        _ = body.element(0x81)
-        _ = body.element(0x82)
-        if let extensions = body.element(0xA3) { readExtensions(extensions) }
+    /// - Throws: for what is none, with the place that is wrong.
+    package init(der: [UInt8]) throws {
+        let certificate = try DER.parse(der).items
+        guard let signed = certificate.first else { throw Self.malformed("it is empty") }
+        // The version has a tag of its own: serial number, algorithm, issuer, validity, subject, key.
+        let fields = signed.items
+        let plain = fields.filter { $0.identifier.tagClass == .universal }
+        guard plain.count >= 6 else { throw Self.malformed("a field is missing") }
+        try readSubject(plain[4])
+        for field in fields where field.identifier == .init(tagWithNumber: 3, tagClass: .contextSpecific) {
+            guard let list = field.items.first else { throw Self.malformed("the extensions are empty") }
+            for item in list.items { try readExtension(item) }
+        }
     }
 
-    private mutating func readSubject(_ names: DERReader) {
-        var names = names
+    private static func malformed(_ what: String) -> AccessFailure { AccessFailure("a certificate: \(what)") }
+
+    private mutating func readSubject(_ name: ASN1Node) throws {
         var parts: [String] = []
-        while var set = names.element(0x31) {
-            while var pair = set.sequence() {
-                guard let kind = pair.element(0x06), let value = pair.next() else { continue }
-                let text = Self.text(value)
-                if kind.rest.elementsEqual([0x55, 0x04, 0x03]) { commonName = text }
-                if let name = Self.attributeNames[Array(kind.rest)] { parts.append("\(name)=\(Self.escaped(text))") }
-            }
+        for pair in name.items.flatMap({ $0.items }) {
+            let items = pair.items
+            guard items.count == 2 else { throw Self.malformed("a part of the subject is no pair") }
+            let kind = try ASN1ObjectIdentifier(derEncoded: items[0])
+            guard let value = items[1].text else { continue }
+            if kind == .commonName { commonName = value }
+            if let short = Self.attributeNames[kind] { parts.append("\(short)=\(Self.escaped(value))") }
         }
         subject = parts.reversed().joined(separator: ",")
     }
+
+    private mutating func readExtension(_ item: ASN1Node) throws {
+        let parts = item.items
+        guard let first = parts.first, let last = parts.last, parts.count >= 2 else {
+            throw Self.malformed("an extension is incomplete")
+        }
+        guard try ASN1ObjectIdentifier(derEncoded: first) == .subjectAlternativeName else { return }
+        let octets = try ASN1OctetString(derEncoded: last)
+        for name in try DER.parse(octets.bytes).items {
+            // rfc822Name, dNSName, uniformResourceIdentifier.
+            guard name.identifier.tagClass == .contextSpecific, [1, 2, 6].contains(name.identifier.tagNumber),
+                let text = name.text
+            else { continue }
+            alternativeNames.append(text)
+        }
+    }
+
+    private static let attributeNames: [ASN1ObjectIdentifier: String] = [
+        .commonName: "CN", [2, 5, 4, 6]: "C", [2, 5, 4, 7]: "L", [2, 5, 4, 8]: "ST", [2, 5, 4, 10]: "O",
+        [2, 5, 4, 11]: "OU", [2, 5, 4, 5]: "serialNumber",
+    ]
 
     /// As RFC 4514 writes a value: what would end it stands behind a backslash.
     private static func escaped(_ text: String) -> String {
@@ -56,67 +81,27 @@ package struct PeerCertificate: Sendable, Equatable {
         }
         return result
     }
-
-    private static let attributeNames: [[UInt8]: String] = [
-        [0x55, 4, 3]: "CN", [0x55, 4, 6]: "C", [0x55, 4, 7]: "L", [0x55, 4, 8]: "ST", [0x55, 4, 10]: "O",
-        [0x55, 4, 11]: "OU", [0x55, 4, 5]: "serialNumber",
-    ]
-
-    private mutating func readExtensions(_ wrapper: DERReader) {
-        var wrapper = wrapper
-        guard var list = wrapper.sequence() else { return }
-        while var item = list.sequence() {
-            guard let kind = item.element(0x06), kind.rest.elementsEqual([0x55, 0x1D, 0x11]) else { continue }
-            _ = item.element(0x01)  // critical
-            guard var octets = item.element(0x04), var names = octets.sequence() else { continue }
-            while let (tag, value) = names.next() {
-                if [0x81, 0x82, 0x86].contains(tag) {
-                    alternativeNames.append(String(decoding: value, as: UTF8.self))
-                }
-            }
-        }
-    }
-
-    private static func text(_ value: (tag: UInt8, value: ArraySlice<UInt8>)) -> String {
-        guard value.tag == 0x1E else { return String(decoding: value.value, as: UTF8.self) }
-        // BMPString: two bytes a character.
-        var units: [UInt16] = []
-        var bytes = value.value
-        while let high = bytes.popFirst(), let low = bytes.popFirst() { units.append(UInt16(high) << 8 | UInt16(low)) }
-        return String(decoding: units, as: UTF16.self)
-    }
 }
 
-/// Walks the elements of a DER encoding; what does not fit its bounds reads as the end.
-struct DERReader {
-    private(set) var rest: ArraySlice<UInt8>
+extension ASN1ObjectIdentifier {
+    fileprivate static let commonName: ASN1ObjectIdentifier = [2, 5, 4, 3]
+    fileprivate static let subjectAlternativeName: ASN1ObjectIdentifier = [2, 5, 29, 17]
+}
 
-    init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
-
-    /// The next element; nil at the end and for a length that does not fit.
-    mutating func next() -> (tag: UInt8, value: ArraySlice<UInt8>)? {
-        var bytes = rest
-        guard let tag = bytes.popFirst(), tag & 0x1F != 0x1F, let first = bytes.popFirst() else { return nil }
-        var length = Int(first)
-        if first & 0x80 != 0 {
-            let count = Int(first & 0x7F)
-            guard (1...4).contains(count), bytes.count >= count else { return nil }
-            length = bytes.prefix(count).reduce(0) { $0 << 8 | Int($1) }
-            bytes = bytes.dropFirst(count)
-        }
-        guard length <= bytes.count else { return nil }
-        let value = bytes.prefix(length)
-        rest = bytes.dropFirst(length)
-        return (tag, value)
+extension ASN1Node {
+    /// What is in a SEQUENCE, a SET or a tag around others; empty for what holds no others.
+    fileprivate var items: [ASN1Node] {
+        if case .constructed(let nodes) = content { Array(nodes) } else { [] }
     }
 
-    /// The next element's contents if it has this tag; stays before it otherwise.
-    mutating func element(_ tag: UInt8) -> DERReader? {
-        var copy = self
-        guard let found = copy.next(), found.tag == tag else { return nil }
-        self = copy
-        return DERReader(found.value)
+    /// The characters of a string, whatever its kind; nil for what holds others.
+    fileprivate var text: String? {
+        guard case .primitive(let bytes) = content else { return nil }
+        guard identifier == .bmpString else { return String(decoding: bytes, as: UTF8.self) }
+        // Two bytes a character.
+        var units: [UInt16] = []
+        var rest = bytes
+        while let high = rest.popFirst(), let low = rest.popFirst() { units.append(UInt16(high) << 8 | UInt16(low)) }
+        return String(decoding: units, as: UTF16.self)
     }
-
-    mutating func sequence() -> DERReader? { element(0x30) }
 }

@@ -21,13 +21,13 @@ package final class AccessControl: Sendable {
     private let generations = Atomic<UInt64>(1)
     private let chain: AuthenticationChain
     private let authorization: Mutex<AuthorizationChain>
-    private let logger: Logger
+    private let lines: LogThrottle
 
     /// - Parameter dataDirectory: nil keeps users, lists and bans in memory alone.
     /// - Throws: ``AccessFailure`` when a file is not there or can't be understood: nobody is let in by half a configuration.
     package init(_ settings: AccessSettings, dataDirectory: String?, logger: Logger) throws(AccessFailure) {
         self.settings = settings
-        self.logger = logger
+        lines = LogThrottle(logger)
         users = try UserStore(path: dataDirectory.map { $0 + "/users.json" })
         rules = try BuiltInRules(path: dataDirectory.map { $0 + "/acl.json" })
         bans = try BanTable(path: dataDirectory.map { $0 + "/banned.json" })
@@ -37,7 +37,7 @@ package final class AccessControl: Sendable {
                 maximum: settings.flapping.maximumCount, window: settings.flapping.window.wholeMilliseconds) : nil
         var authenticators: [any Authenticator] = []
         for entry in settings.authenticators {
-            authenticators.append(try Self.authenticator(entry, users: users, logger: logger))
+            authenticators.append(try Self.authenticator(entry, users: users, lines: lines))
         }
         chain = AuthenticationChain(authenticators, pool: WorkPool(threads: 2, capacity: 32_768))
         authenticates = !authenticators.isEmpty
@@ -48,12 +48,12 @@ package final class AccessControl: Sendable {
             }
         }
         authorizes = settings.authorization.isConfigured || bringsRules
-        authorization = Mutex(try Self.authorization(settings.authorization, rules: rules, old: nil, logger: logger))
+        authorization = Mutex(try Self.authorization(settings.authorization, rules: rules, old: nil, lines: lines))
     }
 
-    private static func authenticator(_ settings: AuthenticatorSettings, users: UserStore, logger: Logger)
-        throws(AccessFailure) -> any Authenticator
-    {
+    private static func authenticator(
+        _ settings: AuthenticatorSettings, users: UserStore, lines: LogThrottle
+    ) throws(AccessFailure) -> any Authenticator {
         switch settings {
         case .builtIn(let userID, let hash, let file, let isHashed):
             let algorithm = PasswordAlgorithm(hash)
@@ -63,8 +63,8 @@ package final class AccessControl: Sendable {
         case .passwordFile(let path, let userID, let hash):
             return try PasswordAuthenticator(
                 id: settings.id, users: .file(path: path), userID: userID, algorithm: PasswordAlgorithm(hash))
-        case .token(let token): return try TokenAuthenticator(token)
-        case .http(let http): return try HTTPAuthenticator(http, logger: logger)
+        case .token(let token): return try TokenAuthenticator(token, lines: lines)
+        case .http(let http): return try HTTPAuthenticator(http, lines: lines)
         case .certificate: return CertificateAuthenticator()
         }
     }
@@ -81,7 +81,7 @@ package final class AccessControl: Sendable {
 
     /// - Parameter old: the chain before: its services, which have no files, go on.
     private static func authorization(
-        _ settings: AuthorizationSettings, rules: BuiltInRules, old: AuthorizationChain?, logger: Logger
+        _ settings: AuthorizationSettings, rules: BuiltInRules, old: AuthorizationChain?, lines: LogThrottle
     ) throws(AccessFailure) -> AuthorizationChain {
         var sources: [AuthorizationChain.Source] = []
         for (index, source) in settings.sources.enumerated() {
@@ -93,7 +93,7 @@ package final class AccessControl: Sendable {
                 if let old, case .http = old.sources[index] {
                     sources.append(old.sources[index])
                 } else {
-                    sources.append(.http(try HTTPAuthorizer(http, logger: logger)))
+                    sources.append(.http(try HTTPAuthorizer(http, lines: lines)))
                 }
             }
         }
@@ -126,7 +126,7 @@ package final class AccessControl: Sendable {
         }
         do throws(AccessFailure) {
             let old = authorizationChain
-            let new = try Self.authorization(settings.authorization, rules: rules, old: old, logger: logger)
+            let new = try Self.authorization(settings.authorization, rules: rules, old: old, lines: lines)
             authorization.withLock { $0 = new }
             changed()
         } catch { problems.append("\(error)") }
@@ -135,6 +135,23 @@ package final class AccessControl: Sendable {
 
     /// Says that rules, users or bans have changed, so that no shard goes by an older decision.
     package func changed() { generations.wrappingAdd(1, ordering: .releasing) }
+
+    /// Whoever could not be asked the last time, in the order of the chains.
+    package var problems: [AccessProblem] {
+        var problems: [AccessProblem] = []
+        for (index, authenticator) in chain.authenticators.enumerated() {
+            guard let reason = authenticator.problem else { continue }
+            problems.append(AccessProblem(source: "authentication:\(index + 1):\(authenticator.id)", reason: reason))
+        }
+        for (index, source) in authorizationChain.sources.enumerated() {
+            guard case .http(let authorizer) = source, let reason = authorizer.problem else { continue }
+            problems.append(AccessProblem(source: "authorization:\(index + 1):http", reason: reason))
+        }
+        return problems
+    }
+
+    /// Says how many lines were left out lately. To be called now and then.
+    package func flushLines() { lines.flush() }
 
     package func stop() {
         for authenticator in chain.authenticators { authenticator.stop() }

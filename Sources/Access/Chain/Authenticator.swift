@@ -77,12 +77,15 @@ protocol Authenticator: Sendable {
     func authenticate(_ request: AuthenticationRequest, _ done: @escaping @Sendable (AuthenticationStep) -> Void)
     /// Reads again what may have changed; on failure what was read before stays in force.
     func reload() throws(AccessFailure)
+    /// Why whoever it depends on could not be asked the last time; nil when all was well.
+    var problem: String? { get }
     func stop()
 }
 
 extension Authenticator {
     var isRemote: Bool { false }
     func reload() throws(AccessFailure) {}
+    var problem: String? { nil }
     func stop() {}
 }
 

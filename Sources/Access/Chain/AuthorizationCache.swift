@@ -49,15 +49,15 @@ package final class AuthorizationCache {
     /// - Parameters:
     ///   - hash: of the topic.
     ///   - now: monotonic milliseconds.
-    /// - Returns: nil when nothing is known, or not any more.
-    package func find(_ topic: Bytes, hash: UInt64, flags: UInt8, now: Int64) -> Bool? {
+    /// - Returns: what was decided and until when that holds; nil when nothing is known, or not any more.
+    package func find(_ topic: Bytes, hash: UInt64, flags: UInt8, now: Int64) -> (isAllowed: Bool, until: Int64)? {
         let base = base(hash)
         for index in base..<base + ways {
             let entry = entries[index]
             if entry.hash == hash, entry.flags == flags, entry.expiresAt > now, entry.topic.count == topic.count,
                 compareBytes(Bytes(entry.topic), topic) == 0
             {
-                return entry.isAllowed
+                return (entry.isAllowed, entry.expiresAt)
             }
         }
         return nil

@@ -1,6 +1,4 @@
 import Buffers
-import ConfigSchema
-import Logging
 
 /// The sources in their order: the first that has an opinion decides, then `no_match`. Immutable; a reload makes another.
 package final class AuthorizationChain: Sendable {
@@ -103,56 +101,5 @@ package struct AccessQuestion: Sendable {
 
     package func withRequest<R>(_ body: (AccessRequest) -> R) -> R {
         topic.withUnsafeBytes { body(AccessRequest(action, topic: $0, qos: qos, isRetained: isRetained)) }
-    }
-}
-
-/// Asks an HTTP service what a client may do. [EMQX authz: http]
-///
-/// 204 allows; 200 with `{"result": "allow" | "deny" | "ignore"}` says more; anything else denies. Differs from EMQX:
-/// there a failure is "ignore".
-final class HTTPAuthorizer: Sendable {
-    private let template: HTTPRequestTemplate
-    private let client: HTTPClient
-    private let logger: Logger
-
-    init(_ settings: HTTPAccessSettings, logger: Logger) throws(AccessFailure) {
-        do throws(AccessRuleError) {
-            template = try HTTPRequestTemplate(settings, allowed: Template.request)
-        } catch { throw AccessFailure("authorization by http: \(error)") }
-        client = try HTTPClient(
-            limit: settings.poolSize, timeout: settings.timeout.wholeMilliseconds, tls: HTTPTLS(settings.tls))
-        self.logger = logger
-    }
-
-    func stop() { client.stop() }
-
-    /// - Parameter done: nil when the service has no opinion.
-    func authorize(_ access: ClientAccess, _ question: AccessQuestion, _ done: @escaping @Sendable (Bool?) -> Void) {
-        let request = template.render { placeholder in
-            switch placeholder {
-            case .action: question.action.rawValue.bytes
-            case .topic: question.topic
-            case .qos: "\(question.qos)".bytes
-            case .retain: "\(question.isRetained)".bytes
-            case .protocolName: "mqtt".bytes
-            default: access.value(of: placeholder)?.bytes
-            }
-        }
-        client.send(request) { [logger] result in
-            switch result {
-            case .success(let answer):
-                if answer.status == 204 { return done(true) }
-                switch answer.status == 200 ? JSONText(answer.body)?["result"]?.string : nil {
-                case "allow": done(true)
-                case "ignore": done(nil)
-                default: done(false)
-                }
-            case .failure(let failure):
-                logger.warning(
-                    "The HTTP authorizer gave no answer, which denies.",
-                    metadata: ["client.id": "\(access.clientID)", "error": "\(failure)"])
-                done(false)
-            }
-        }
     }
 }

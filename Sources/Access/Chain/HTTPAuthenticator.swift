@@ -1,5 +1,4 @@
 import ConfigSchema
-import Logging
 
 /// Asks an HTTP service who a client is. [EMQX authn: http]
 ///
@@ -8,30 +7,25 @@ import Logging
 final class HTTPAuthenticator: Authenticator {
     let id = "password_based:http"
     let isRemote = true
-    private let template: HTTPRequestTemplate
-    private let client: HTTPClient
-    private let logger: Logger
+    private let service: HTTPAccessService
+    private let lines: LogThrottle
 
-    init(_ settings: HTTPAccessSettings, logger: Logger) throws(AccessFailure) {
-        do throws(AccessRuleError) {
-            template = try HTTPRequestTemplate(settings, allowed: Template.credentials)
-        } catch { throw AccessFailure("authentication by http: \(error)") }
-        client = try HTTPClient(
-            limit: settings.poolSize, timeout: settings.timeout.wholeMilliseconds, tls: HTTPTLS(settings.tls))
-        self.logger = logger
+    init(_ settings: HTTPAccessSettings, lines: LogThrottle) throws(AccessFailure) {
+        service = try HTTPAccessService(
+            settings, name: "authentication", allowed: Template.credentials,
+            failure: "The HTTP authenticator gave no answer.", lines: lines)
+        self.lines = lines
     }
 
-    func stop() { client.stop() }
+    var problem: String? { service.problem }
+    func stop() { service.stop() }
 
     func authenticate(_ request: AuthenticationRequest, _ done: @escaping @Sendable (AuthenticationStep) -> Void) {
-        client.send(template.render { request.value(of: $0) }) { [self] result in
-            switch result {
-            case .success(let answer): done(step(answer, request))
-            case .failure(let failure):
-                logger.warning(
-                    "The HTTP authenticator gave no answer.",
-                    metadata: ["client.id": "\(request.clientID)", "error": "\(failure)"])
-                done(.deny(.unavailable))
+        service.ask(about: request.clientID, request.value) { [self] reply in
+            switch reply {
+            case .answer(let answer): done(step(answer, request))
+            case .none: done(.deny(.unavailable))
+            case .unaskable: done(.deny(.badCredentials))
             }
         }
     }
@@ -40,9 +34,9 @@ final class HTTPAuthenticator: Authenticator {
         if answer.status == 204 { return .allow(Grant()) }
         if answer.status == 401 || answer.status == 403 { return .deny(.badCredentials) }
         guard answer.status == 200, let json = JSONText(answer.body), let result = json["result"]?.string else {
-            logger.warning(
+            lines.warning(
                 "The HTTP authenticator's answer can't be understood.",
-                metadata: ["client.id": "\(request.clientID)", "http.status": "\(answer.status)"])
+                metadata: ["client.id": "\(request.clientID.escaped)", "http.status": "\(answer.status)"])
             return .deny(.unavailable)
         }
         switch result {
@@ -56,7 +50,7 @@ final class HTTPAuthenticator: Authenticator {
         var grant = Grant(isSuperuser: json["is_superuser"]?.boolean ?? false)
         if let acl = json["acl"], acl != .null {
             do throws(AccessRuleError) { grant.rules = try AccessRules(claim: acl) } catch {
-                logger.warning("The HTTP authenticator's rules can't be understood.", metadata: ["error": "\(error)"])
+                lines.warning("The HTTP authenticator's rules can't be understood.", metadata: ["error": "\(error)"])
                 return .deny(.notAuthorized)
             }
         }
@@ -66,8 +60,4 @@ final class HTTPAuthenticator: Authenticator {
         }
         return .allow(grant)
     }
-}
-
-extension Duration {
-    var wholeMilliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
 }

@@ -8,9 +8,9 @@ final class TokenAuthenticator: Authenticator {
     private let source: TokenKeySource
     private let claims: [(name: String, value: Template)]
 
-    init(_ settings: TokenSettings) throws(AccessFailure) {
+    init(_ settings: TokenSettings, lines: LogThrottle) throws(AccessFailure) {
         self.settings = settings
-        source = try TokenKeySource(settings)
+        source = try TokenKeySource(settings, lines: lines)
         var claims: [(name: String, value: Template)] = []
         do throws(AccessRuleError) {
             for (name, value) in settings.claims { claims.append((name, try Template(value))) }
@@ -20,6 +20,7 @@ final class TokenAuthenticator: Authenticator {
 
     var isRemote: Bool { source.isRemote }
     func reload() throws(AccessFailure) { try source.reload() }
+    var problem: String? { source.health.current }
     func stop() { source.stop() }
 
     func authenticate(_ request: AuthenticationRequest, _ done: @escaping @Sendable (AuthenticationStep) -> Void) {
@@ -89,12 +90,14 @@ final class TokenKeySource: Sendable {
         case url(String, HTTPClient)
     }
 
+    let health: SourceHealth
     private let origin: Origin
     private let refresh: Int64
     private let state: Mutex<State>
     private static let maximumWaiters = 16_384
 
-    init(_ settings: TokenSettings) throws(AccessFailure) {
+    init(_ settings: TokenSettings, lines: LogThrottle) throws(AccessFailure) {
+        health = SourceHealth("The keys of tokens could not be read; those before stay in force.", lines: lines)
         refresh = Int64(settings.refreshInterval.components.seconds) * 1000
         var state = State()
         if let place = settings.keySet {
@@ -158,7 +161,7 @@ final class TokenKeySource: Sendable {
             state.withLock { $0.keys = keys }
         case .file(let path):
             let keys = try Self.readSet(path)
-            state.withLock { $0.keys = keys }
+            settle(.success(keys))
         case .url: look()
         }
     }
@@ -183,11 +186,8 @@ final class TokenKeySource: Sendable {
         case .url where isStale: look()
         case .url: answerWaitersUnlessLooking()
         case .file(let path) where isStale:
-            let keys = try? Self.readSet(path)
-            state.withLock { state in
-                state.lookedAt = monotonicMilliseconds()
-                if let keys { state.keys = keys }
-            }
+            let result = Result { () throws(AccessFailure) in try Self.readSet(path) }
+            settle(result)
         default: return
         }
     }
@@ -209,16 +209,37 @@ final class TokenKeySource: Sendable {
         }
         guard begins else { return }
         client.send(HTTPClient.Request(url: url, headers: ["Accept: application/json"])) { [self] result in
-            var found: TokenKeySet?
-            if case .success(let answer) = result, answer.status == 200 { found = try? TokenKeySet(json: answer.body) }
-            let (waiters, keys) = state.withLock { state in
-                state.isLooking = false
-                state.lookedAt = monotonicMilliseconds()
-                if let found { state.keys = found }
-                defer { state.waiters = [] }
-                return (state.waiters, state.keys)
-            }
-            for waiter in waiters { waiter(keys) }
+            settle(Result { () throws(AccessFailure) in try Self.readSet(result) })
         }
+    }
+
+    private static func readSet(
+        _ result: Result<HTTPClient.Answer, HTTPClient.Failure>
+    ) throws(AccessFailure) -> TokenKeySet {
+        switch result {
+        case .failure(let failure): throw AccessFailure("jwt: the JWK set: \(failure)")
+        case .success(let answer) where answer.status != 200:
+            throw AccessFailure("jwt: the JWK set: the service answers with \(answer.status)")
+        case .success(let answer):
+            do throws(AccessFailure) { return try TokenKeySet(json: answer.body) } catch {
+                throw AccessFailure("jwt: the service's answer: \(error)")
+            }
+        }
+    }
+
+    /// A look is over: its keys are in force, or those before stay.
+    private func settle(_ result: Result<TokenKeySet, AccessFailure>) {
+        switch result {
+        case .success: health.succeeded()
+        case .failure(let failure): health.failed("\(failure)")
+        }
+        let (waiters, keys) = state.withLock { state in
+            state.isLooking = false
+            state.lookedAt = monotonicMilliseconds()
+            if case .success(let found) = result { state.keys = found }
+            defer { state.waiters = [] }
+            return (state.waiters, state.keys)
+        }
+        for waiter in waiters { waiter(keys) }
     }
 }

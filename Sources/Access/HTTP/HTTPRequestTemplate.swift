@@ -46,7 +46,8 @@ struct HTTPRequestTemplate: Sendable {
     }
 
     /// - Parameter value: a placeholder's value; nil where the client has none, which is an empty text then.
-    func render(_ value: (Template.Placeholder) -> [UInt8]?) -> HTTPClient.Request {
+    /// - Returns: nil when a value would lead to another path of the service: a client named `..`.
+    func render(_ value: (Template.Placeholder) -> [UInt8]?) -> HTTPClient.Request? {
         func text(_ template: Template, encodes: Bool) -> [UInt8] {
             template.pieces.flatMap { piece in
                 switch piece {
@@ -56,7 +57,12 @@ struct HTTPRequestTemplate: Sendable {
                 }
             }
         }
-        var url = origin + String(decoding: text(path, encodes: true), as: UTF8.self)
+        let path = text(path, encodes: true)
+        let segments = path.prefix { $0 != UInt8(ascii: "?") }.split(separator: UInt8(ascii: "/"))
+        guard !segments.contains(where: { $0.elementsEqual(".".utf8) || $0.elementsEqual("..".utf8) }) else {
+            return nil
+        }
+        var url = origin + String(decoding: path, as: UTF8.self)
         let form = fields.map { field in
             String(decoding: Self.percentEncoded(field.name.bytes), as: UTF8.self) + "="
                 + String(decoding: Self.percentEncoded(text(field.value, encodes: false)), as: UTF8.self)

@@ -1,3 +1,5 @@
+import ConfigSchema
+
 extension AccessRule {
     private static let keys: Set<String> = [
         "permission", "who", "action", "topic", "topics", "qos", "retain", "username", "username_re", "clientid",
@@ -111,7 +113,7 @@ extension AccessRule {
             case "clientid_re": parts.append(.clientIDMatches(try AccessPattern(try text(key, value))))
             case "ipaddr", "ipaddrs":
                 var ranges: [AddressRange] = []
-                for item in value.items ?? [value] { ranges.append(try AddressRange(try text(key, item))) }
+                for item in value.items ?? [value] { ranges.append(try AddressRange(rule: try text(key, item))) }
                 parts.append(.addresses(ranges))
             case "and", "or":
                 guard let items = value.items, !items.isEmpty else {

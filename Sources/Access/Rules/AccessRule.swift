@@ -1,4 +1,5 @@
 import Buffers
+import ConfigSchema
 
 /// One line of an access list: who may or may not do what with which topics. [EMQX acl.conf]
 package struct AccessRule: Sendable {
@@ -21,7 +22,7 @@ package struct AccessRule: Sendable {
             case .usernameMatches(let pattern): client.username.map(pattern.matches) ?? false
             case .clientID(let name): client.clientID.utf8.elementsEqual(name.utf8)
             case .clientIDMatches(let pattern): pattern.matches(client.clientID)
-            case .addresses(let ranges): ranges.contains { $0.contains(client.peerHost) }
+            case .addresses(let ranges): ranges.contains { $0.contains(host: client.peerHost) }
             case .and(let parts): parts.allSatisfy { $0.matches(client) }
             case .or(let parts): parts.contains { $0.matches(client) }
             }

@@ -92,7 +92,7 @@ extension Connection {
         shard.rules.authenticationChecked(self, packet: packet, result: result)
         guard result.reason == .success else {
             shard.counters.authenticationFailed.add(1)
-            shard.logger.info(
+            shard.lines.info(
                 "A client was refused.",
                 metadata: [
                     "client.id": "\(packet.clientID.escaped)", "client.peer": "\(endpoints.peerName)",
@@ -124,7 +124,7 @@ extension Connection {
     /// The session of that client identifier is another user's. [MQTT-3.1.3-8]
     func refuseSession(_ packet: ConnectPacket) {
         guard phase == .awaitingSession else { return }
-        shard.logger.info(
+        shard.lines.info(
             "A client was refused: the session belongs to another user.",
             metadata: ["client.id": "\(packet.clientID.escaped)", "client.peer": "\(endpoints.peerName)"])
         refuse(.clientIdentifierNotValid, packet)
@@ -153,17 +153,6 @@ extension PeerCertificate {
             }
         // As CONNECT's own texts: no U+0000 in them. [MQTT-1.5.4-2]
         return name.flatMap { $0.isEmpty || $0.utf8.contains(0) || $0.utf8.count > 65_535 ? nil : $0 }
-    }
-}
-
-extension String {
-    /// For the log: control characters as `\u{…}`, so that a name can't write lines of its own.
-    var escaped: String {
-        unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || $0.value == 0x2028 }
-            ? unicodeScalars.map {
-                $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || $0.value == 0x2028
-                    ? $0.escaped(asASCII: true) : String($0)
-            }.joined() : self
     }
 }
 

@@ -94,6 +94,7 @@ extension Connection {
         session.access = access
         if session.owner == nil { session.owner = access?.owner }
         if shard.durable != nil, !enterStore(session) { return }
+        if isPresent { shard.reviewSubscriptions(of: session) }
         session.setOnline(true)
         lastReceived = shard.now
         if nextDeadline != .max {

@@ -132,8 +132,15 @@ extension Connection {
         }
         if shard.rules.watchesAccess {
             let isPlain = authorizing.baseAddress == topic.baseAddress && authorizing.count == topic.count
-            let authorizingHash = isPlain ? hash : topicHash(authorizing)
-            guard try mayPublish(packet, topic: authorizing, hash: authorizingHash, session: session) else { return }
+            // Zero is no route's number.
+            let route = isPlain ? cached.map { $0._withUnsafeGuaranteedRef { $0.number } } ?? 0 : 0
+            if !isKnownAllowed(packet, route: route) {
+                let authorizingHash = isPlain ? hash : topicHash(authorizing)
+                guard
+                    try mayPublish(
+                        packet, topic: authorizing, hash: authorizingHash, route: route, session: session)
+                else { return }
+            }
         }
         var message = MessageView(
             topic: topic, properties: packet.properties, payload: packet.payload,

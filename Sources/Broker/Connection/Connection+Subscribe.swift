@@ -27,7 +27,8 @@ extension Connection {
                 noLocal: entry.options.noLocal || shard.settings.ignoresLoopDelivery && !isV5,
                 retainAsPublished: entry.options.retainAsPublished,
                 retainHandling: entry.options.retainHandling.rawValue, subscriptionIdentifier: identifier)
-            let subscription = Subscription(session: session, filter: filter, options: options)
+            let subscription = Subscription(
+                session: session, filter: filter, options: options, claim: plainFilter(entry.filter))
             guard shard.router.exclusive.claim(subscription) else {
                 reasons.append(isV5 ? .quotaExceeded : .unspecifiedError)
                 continue

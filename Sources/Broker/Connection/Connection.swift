@@ -41,6 +41,7 @@ final class Connection: Hashable {
     // Who the client is and what it may do: `Connection+Access.swift`.
     var access: ClientAccess?
     var decisions: ConnectionDecisions?
+    var allowedPublishes = AllowedPublishes()
     /// Somebody else is asked whether the packet at the front may be; nothing is read meanwhile.
     var isAwaitingDecision = false
     /// Monotonic milliseconds: when the client's credentials end, and when an authentication is given up.
@@ -104,6 +105,8 @@ final class Connection: Hashable {
         shard.connections.insert(self)
         shard.keepAlive.add(self, at: shard.now + shard.settings.idleTimeout)
     }
+
+    deinit { allowedPublishes.deallocate() }
 
     static func == (a: Connection, b: Connection) -> Bool { a === b }
     func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
@@ -381,7 +384,7 @@ final class Connection: Hashable {
 
     /// The client broke the protocol: says so where the version can, then closes. [MQTT-4.13.1-1]
     private func fail(_ violation: ProtocolViolation) {
-        shard.logger.debug(
+        shard.lines.debug(
             "A client broke the protocol.",
             metadata: [
                 "client.id": "\(session?.clientID ?? "")", "client.peer": "\(endpoints.peerName)",

@@ -197,7 +197,7 @@ final class DurableStage {
         refusedTick = true
         shard.isStorageTouched = true
         shard.counters.storageRefused.add(1)
-        if case .tooLarge = error { shard.logger.error("A record is too large to be stored.") }
+        if case .tooLarge = error { shard.lines.log(.error, "A record is too large to be stored.") }
     }
 
     /// Whether something of what was just done could not be stored.

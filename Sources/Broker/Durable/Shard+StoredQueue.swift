@@ -293,9 +293,9 @@ extension Shard {
         stage.remove(position, from: durable.queue)
         session.statistics.dropped += 1
         counters.storageLost.add(1)
-        logger.error(
-            "A stored message is damaged and lost.",
-            metadata: ["client.id": "\(session.clientID)", "queue.position": "\(position)"])
+        lines.log(
+            .error, "A stored message is damaged and lost.",
+            metadata: ["client.id": "\(session.clientID.escaped)", "queue.position": "\(position)"])
     }
 
     /// What a member of a shared group leaves behind, oldest first. [MQTT-4.8.2-5]

@@ -17,6 +17,25 @@ extension BrokerNode {
         return problems
     }
 
+    /// In the first shard's timer tick: an alarm for each service or file that access control can't reach, and how many
+    /// lines were left out.
+    func reportAccess() {
+        lines.flush()
+        for listener in listenerContexts { listener.context.flushLines() }
+        guard let access else { return }
+        access.flushLines()
+        let problems = access.problems
+        guard !problems.isEmpty || !accessAlarms.isEmpty else { return }
+        let now = Set(problems.map(\.source))
+        for source in accessAlarms.subtracting(now) { alarms.deactivate(source) }
+        for problem in problems {
+            alarms.activate(
+                problem.source, details: ["resource_id": .text(problem.source), "reason": .text("resource_down")],
+                message: "resource down: \(problem.reason)")
+        }
+        accessAlarms = now
+    }
+
     /// Ends the connections and sessions of a user who is one no more. From any thread.
     package func expel(user: String) {
         for shard in shards {

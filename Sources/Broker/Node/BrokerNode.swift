@@ -15,6 +15,8 @@ package final class BrokerNode: @unchecked Sendable {
     package let version: String
     let settings: MQTTZone
     let logger: Logger
+    /// For lines that clients can cause.
+    let lines: LogThrottle
     let router: Router
     let registry = ClientRegistry()
     let retained: RetainedStore
@@ -27,6 +29,8 @@ package final class BrokerNode: @unchecked Sendable {
     package let alarms: AlarmTable
     /// Run by the first shard.
     let boundsReport = BoundsReport()
+    /// Sources of access control that have an alarm. The first shard's.
+    var accessAlarms: Set<String> = []
     package let startedAt: Int64
     private(set) var shards: [Shard] = []
     private var epollLoops: [EpollLoop] = []
@@ -35,7 +39,7 @@ package final class BrokerNode: @unchecked Sendable {
     private var nioListeners: NIOListeners?
     private var certificates: CertificateWatcher?
     private var threads: [ThreadRunner] = []
-    private var listenerContexts: [(context: ListenerContext, address: String)] = []
+    private(set) var listenerContexts: [(context: ListenerContext, address: String)] = []
     private var store: DurableStore?
     let recovered = RecoveredExchanges()
     private let ruleSnapshot = Mutex(RuleSnapshot.empty)
@@ -48,6 +52,7 @@ package final class BrokerNode: @unchecked Sendable {
         version = options.version
         settings = options.mqtt
         self.logger = logger
+        lines = LogThrottle(logger)
         router = Router(strategy: options.mqtt.sharedStrategy)
         retained = RetainedStore(limit: options.mqtt.retainedLimit)
         let topics = options.mqtt.topics
@@ -127,7 +132,7 @@ package final class BrokerNode: @unchecked Sendable {
 
     private func listen(_ listeners: [ListenerOptions]) throws {
         guard !listeners.isEmpty else { return }
-        let acceptor = try Acceptor(logger: logger)
+        let acceptor = try Acceptor(lines: lines)
         self.acceptor = acceptor
         var pipelines: [NIOListener] = []
         for listener in listeners {

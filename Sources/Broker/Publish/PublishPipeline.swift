@@ -89,7 +89,7 @@ extension Shard {
         let wild = router.wildGeneration.load(ordering: .acquiring)
         let exact = router.exactGeneration(hash)
         let draft = router.route(topic: topic, shard: index)
-        let route = Route(draft, rules: rules.runner(for: draft.rules, topic: topic))
+        let route = Route(draft, number: nextRouteNumber(), rules: rules.runner(for: draft.rules, topic: topic))
         cache.store(route, topic: topic, hash: hash, exact: exact, wild: wild)
         return route
     }

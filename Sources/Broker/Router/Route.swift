@@ -80,6 +80,8 @@ struct RouteDraft {
 
 /// Where the messages of one topic go, as one shard sees it. Immutable; replaced when a generation moves on.
 final class Route {
+    /// Of its shard's routes; never used twice, never 0.
+    let number: UInt64
     let epoch: UInt64
     let targets: [LocalTarget]
     /// A bit for each other shard that has a target.
@@ -90,7 +92,8 @@ final class Route {
     /// The rules of this topic, joined so that one scan of the payload serves them all; nil without rules.
     let rules: RuleSetRunner?
 
-    init(_ draft: RouteDraft, rules: RuleSetRunner?) {
+    init(_ draft: RouteDraft, number: UInt64, rules: RuleSetRunner?) {
+        self.number = number
         epoch = draft.epoch
         targets = draft.targets
         remoteShards = draft.remoteShards

@@ -11,12 +11,17 @@ final class Subscription: Sendable {
     /// The shared group's number, 0 without one; set when the router takes the subscription in.
     let sharedGroup = Atomic<UInt32>(0)
 
-    init(session: Session, filter: String, options: DeliveryOptions) {
+    /// The filter that the client needs the right for: as it asked, before rewriting; nil for one that the operator gave.
+    let claim: String?
+
+    /// - Parameter claim: nil for the filter itself.
+    init(session: Session, filter: String, options: DeliveryOptions, claim: String? = nil, isAutomatic: Bool = false) {
         self.session = session
         self.filter = filter
         let shared = SharedFilter(filter)
         self.shared = shared
         topicFilter = shared?.filter ?? ExclusiveFilter.inner(filter) ?? filter
+        self.claim = isAutomatic ? nil : claim ?? topicFilter
         self.options = options
     }
 

@@ -191,14 +191,14 @@ final class RuleStage {
     private func fail(_ runner: RuleRunner, _ error: EvaluationError, event: any EventColumns) {
         runner.counters.exceptions.add(1)
         runner.counters.note(error, in: .statement, nanoseconds: context.nowNanoseconds)
-        logger.debug("A rule failed.", metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
+        shard.lines.debug("A rule failed.", metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
         guard let (appender, use) = runner.deadLetter else { return }
         do throws(EvaluationError) {
             let row = try error.row(of: event, ruleID: runner.rule.id, in: context)
             runner.counters.deadLetters.add(1)
             if appender.append(row: row, use: use, event: record, context: context) { dirtyAppenders.append(appender) }
         } catch {
-            logger.warning(
+            shard.lines.warning(
                 "A dead letter could not be made.", metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
         }
     }
@@ -242,7 +242,7 @@ final class RuleStage {
         } catch {
             guarded.counters.failed.add(1)
             runner.counters.note(error, in: .condition, nanoseconds: context.nowNanoseconds)
-            logger.debug(
+            shard.lines.debug(
                 "The condition of an action failed.",
                 metadata: ["rule.id": "\(runner.rule.id)", "error": "\(error)"])
             return false

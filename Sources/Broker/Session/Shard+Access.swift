@@ -12,8 +12,10 @@ extension Shard {
             return
         }
         let view = will.message.view
+        // As for a PUBLISH, the prefix of a delayed message does not hide its topic.
+        let inner = settings.topics.delayedEnabled ? DelayedTopic(view.topic, now: wall).inner : nil
         let request = AccessRequest(
-            .publish, topic: view.topic, qos: view.traits.qos, isRetained: view.traits.isRetained)
+            .publish, topic: inner ?? view.topic, qos: view.traits.qos, isRetained: view.traits.isRetained)
         let chain = control.authorizationChain
         switch chain.decide(access, request) {
         case .decided(let decision): publish(will, if: decision)
@@ -46,17 +48,26 @@ extension Shard {
         }
     }
 
+    /// The client has come back to its session: the rules, or what it brings, may be others than when it subscribed.
+    func reviewSubscriptions(of session: Session) {
+        guard let control = node.access, control.authorizes, let access = session.access, !access.isSuperuser,
+            !session.subscriptions.isEmpty
+        else { return }
+        reviewSubscriptions(of: session, access, control.authorizationChain)
+    }
+
     private func reviewSubscriptions(of session: Session, _ access: ClientAccess, _ chain: AuthorizationChain) {
         for subscription in Array(session.subscriptions.values) {
-            let step = withBytes(subscription.topicFilter) {
+            guard let claim = subscription.claim else { continue }
+            let step = withBytes(claim) {
                 chain.decide(access, AccessRequest(.subscribe, topic: $0, qos: subscription.options.qos))
             }
             guard case .decided(let decision) = step, !decision.isAllowed else { continue }
             session.subscriptions[ByteString(subscription.filter)] = nil
             router.remove(subscription)
             forget(subscription, of: session)
-            logger.notice(
-                "A subscription has ended: the client may not have it any more.",
+            lines.log(
+                .notice, "A subscription has ended: the client may not have it any more.",
                 metadata: [
                     "client.id": "\(session.clientID.escaped)", "mqtt.filter": "\(subscription.filter.escaped)",
                 ])
@@ -91,10 +102,10 @@ extension Shard {
         let ban = Ban(
             kind: .clientID, who: clientID, by: "flapping detector", reason: "too many disconnections", at: seconds,
             until: seconds + max(1, control.settings.flapping.banTime.milliseconds / 1000))
-        logger.warning(
+        lines.warning(
             "A client comes and goes too often and is banned.", metadata: ["client.id": "\(clientID.escaped)"])
         do throws(AccessFailure) { try control.bans.add(ban, persists: false) } catch {
-            logger.warning("The ban could not be added.", metadata: ["error": "\(error)"])
+            lines.warning("The ban could not be added.", metadata: ["error": "\(error)"])
         }
     }
 }

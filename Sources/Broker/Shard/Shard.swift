@@ -1,3 +1,4 @@
+import Access
 import Buffers
 import Glibc
 import HeapModule
@@ -18,6 +19,8 @@ final class Shard: @unchecked Sendable {
     let counters = ShardCounters()
     let settings: MQTTZone
     let logger: Logger
+    /// For lines that clients can cause.
+    var lines: LogThrottle { node.lines }
 
     var cache = RouteCache()
     /// By shard number; the own one is never used.
@@ -39,6 +42,8 @@ final class Shard: @unchecked Sendable {
     private(set) var now: Int64 = 0
     /// Wall clock in milliseconds since 1970, read once per tick.
     private(set) var wall: Int64 = 0
+    /// Of the rules of access control, read once per tick.
+    private(set) var accessGeneration: UInt64 = 0
     /// Makes the loop's thread take the mailbox; callable from any thread.
     var wake: @Sendable () -> Void = {}
 
@@ -66,6 +71,7 @@ final class Shard: @unchecked Sendable {
     private(set) var rewritesPublishes = false
     private var idCounter: UInt64
     private var nextSessionNumber: UInt64 = 0
+    private var lastRouteNumber: UInt64 = 0
     private(set) var isDraining = false
     /// Nil where nothing is kept on disk.
     var durable: DurableStage?
@@ -104,6 +110,7 @@ final class Shard: @unchecked Sendable {
         clock_gettime(CLOCK_REALTIME, &time)
         wall = Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
         rules.context.nowNanoseconds = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+        if let access = node.access { accessGeneration = access.generation }
     }
 
     /// Everything that was gathered during a tick leaves: one write per session, one mail per shard, one hand-over per
@@ -152,6 +159,7 @@ final class Shard: @unchecked Sendable {
             node.peaks.note(node.gauges)
             node.boundsReport.tick(self)
             node.systemTopics.tick(self)
+            node.reportAccess()
         }
     }
 
@@ -321,6 +329,11 @@ final class Shard: @unchecked Sendable {
         idCounter &+= 1
         return MessageID(
             high: UInt64(bitPattern: wall), low: node.identity << 48 | UInt64(index) << 40 | idCounter & 0xFF_FFFF_FFFF)
+    }
+
+    func nextRouteNumber() -> UInt64 {
+        lastRouteNumber += 1
+        return lastRouteNumber
     }
 
     func nextSessionID() -> UInt64 {

@@ -7,21 +7,21 @@ extension Connection {
     func subscribeAutomatically(_ session: Session) {
         for wanted in shard.settings.topics.autoSubscriptions {
             guard let filter = filter(of: wanted, session: session) else {
-                shard.logger.warning(
+                shard.lines.warning(
                     "An automatic subscription was left out: its filter is none with this client's names.",
-                    metadata: ["mqtt.filter": "\(wanted.topic)", "client.id": "\(session.clientID)"])
+                    metadata: ["mqtt.filter": "\(wanted.topic)", "client.id": "\(session.clientID.escaped)"])
                 continue
             }
             let options = DeliveryOptions(
                 qos: min(wanted.qos, shard.settings.maxQoS), noLocal: wanted.noLocal,
                 retainAsPublished: wanted.retainAsPublished, retainHandling: wanted.retainHandling)
-            let subscription = Subscription(session: session, filter: filter, options: options)
+            let subscription = Subscription(session: session, filter: filter, options: options, isAutomatic: true)
             guard shard.router.exclusive.claim(subscription) else { continue }
             guard shard.save(subscription, of: session) else {
                 shard.router.exclusive.release(subscription)
-                shard.logger.warning(
+                shard.lines.warning(
                     "An automatic subscription was left out: it cannot be stored.",
-                    metadata: ["mqtt.filter": "\(wanted.topic)", "client.id": "\(session.clientID)"])
+                    metadata: ["mqtt.filter": "\(wanted.topic)", "client.id": "\(session.clientID.escaped)"])
                 continue
             }
             let isNew = install(subscription, in: session, properties: Properties())

@@ -44,5 +44,6 @@ extension Connection {
 }
 
 extension DelayedTopic {
-    fileprivate var inner: Bytes? { if case .delayed(let topic, _) = self { topic } else { nil } }
+    /// The topic behind `$delayed/seconds/`; nil where there is no such prefix.
+    var inner: Bytes? { if case .delayed(let topic, _) = self { topic } else { nil } }
 }

@@ -1,7 +1,7 @@
+import Access
 import CLinux
 import ConfigSchema
 import Glibc
-import Logging
 import Synchronization
 
 /// A connection that has been accepted and counted in, on its way to a shard.
@@ -30,10 +30,10 @@ final class Acceptor: @unchecked Sendable {  // `listeners` is the thread's once
     private var listeners: [Listening] = []
     private let stopEvent: Int32
     private let stopping = Atomic<Bool>(false)
-    private let logger: Logger
+    private let lines: LogThrottle
 
-    init(logger: Logger) throws(TransportError) {
-        self.logger = logger
+    init(lines: LogThrottle) throws(TransportError) {
+        self.lines = lines
         stopEvent = eventfd(0, Int32(EFD_CLOEXEC))
         guard stopEvent >= 0 else { throw TransportError("eventfd", errno) }
     }
@@ -136,8 +136,8 @@ final class Acceptor: @unchecked Sendable {  // `listeners` is the thread's once
             }
             guard descriptor >= 0 else {
                 if errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS {
-                    logger.error(
-                        "No connection can be accepted; raise the limit of open files.",
+                    lines.log(
+                        .error, "No connection can be accepted; raise the limit of open files.",
                         metadata: [
                             "listener.id": "\(listening.context.id)", "error": "\(TransportError("accept", errno))",
                         ])

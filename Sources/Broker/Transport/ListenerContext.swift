@@ -1,5 +1,5 @@
+import Access
 import ConfigSchema
-import Glibc
 import Logging
 import Synchronization
 
@@ -35,8 +35,8 @@ final class ListenerContext: Sendable {
     private let trustedAddresses: [AddressRange]
     private let messageRate: TokenBucket.Rate?
     private let byteRate: TokenBucket.Rate?
-    private let notices = Mutex<[Notice: Throttle]>([:])
-    private let logger: Logger
+    /// Of proxies: a line of a kind and listener in ten seconds.
+    private let lines: LogThrottle
     private let connections = Atomic<Int>(0)
     private let refused = Atomic<Int>(0)
 
@@ -57,7 +57,7 @@ final class ListenerContext: Sendable {
         connectionRate = options.connectionRate
         messageRate = options.messageRate
         byteRate = options.byteRate
-        self.logger = logger
+        lines = LogThrottle(logger, burst: 1)
     }
 
     // MARK: Numbers
@@ -114,6 +114,9 @@ final class ListenerContext: Sendable {
 
     // MARK: Lines
 
+    /// Says how many lines were left out lately.
+    func flushLines() { lines.flush() }
+
     private enum Notice: Hashable {
         case unasked, untrusted, absent, malformed, late
 
@@ -131,30 +134,9 @@ final class ListenerContext: Sendable {
         }
     }
 
-    private struct Throttle {
-        var saidAt: Int64
-        var unsaid = 0
-    }
-
-    /// Milliseconds between two lines of a kind; those in between are counted.
-    private static let quiet: Int64 = 10_000
-
     private func say(_ notice: Notice, peer: String, error: String? = nil) {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        let now = Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
-        let unsaid = notices.withLock { notices -> Int? in
-            if let last = notices[notice], now - last.saidAt < Self.quiet {
-                notices[notice]?.unsaid += 1
-                return nil
-            }
-            defer { notices[notice] = Throttle(saidAt: now) }
-            return notices[notice]?.unsaid ?? 0
-        }
-        guard let unsaid else { return }
         var metadata: Logger.Metadata = ["listener.id": "\(id)", "client.peer": "\(peer)"]
         if let error { metadata["error"] = "\(error)" }
-        if unsaid > 0 { metadata["repeated"] = "\(unsaid)" }
-        logger.warning(notice.text, metadata: metadata)
+        lines.warning(notice.text, metadata: metadata)
     }
 }

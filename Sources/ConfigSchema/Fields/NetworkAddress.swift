@@ -23,7 +23,7 @@ package struct NetworkAddress: Sendable, Hashable {
         }
     }
 
-    private init(high: UInt64, low: UInt64) {
+    fileprivate init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }
@@ -66,7 +66,8 @@ package struct AddressRange: Sendable, Hashable, CustomStringConvertible {
 
     /// An address (with `/` and the number of bits that count, all of them when it is left out); nil for anything else,
     /// and where bits behind the prefix are set: `10.0.0.1/8` is somebody's mistake.
-    package init?(_ text: String) {
+    /// - Parameter masks: such bits are left out instead.
+    package init?(_ text: String, masks: Bool = false) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let address = parts.first.flatMap({ NetworkAddress(String($0)) }) else { return nil }
         let offset = address.isV4 && !parts[0].contains(":") ? 96 : 0
@@ -78,8 +79,9 @@ package struct AddressRange: Sendable, Hashable, CustomStringConvertible {
         } else {
             bits = 128
         }
-        first = address
-        guard Self.masked(address, bits) == (address.high, address.low) else { return nil }
+        let (high, low) = Self.masked(address, bits)
+        guard masks || (high, low) == (address.high, address.low) else { return nil }
+        first = NetworkAddress(high: high, low: low)
     }
 
     package func contains(_ address: NetworkAddress) -> Bool {
@@ -93,10 +95,9 @@ package struct AddressRange: Sendable, Hashable, CustomStringConvertible {
         )
     }
 
-    package var description: String {
-        let isV4 = first.isV4 && bits >= 96
-        return "\(first.text)/\(isV4 ? bits - 96 : bits)"
-    }
+    package var isV4: Bool { first.isV4 && bits >= 96 }
+
+    package var description: String { "\(first.text)/\(isV4 ? bits - 96 : bits)" }
 }
 
 extension FieldType where Value == AddressRange {

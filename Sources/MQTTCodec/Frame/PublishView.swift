@@ -113,6 +113,7 @@ public struct PublishView {
         var scan = PropertyScan()
         var reader = FieldReader(properties)
         var seen: UInt64 = 0
+        var userProperties = 0
         while reader.remaining > 0 {
             switch try Properties.identifier(&reader, set: .publish, from: peer, seen: &seen) {
             case .payloadFormatIndicator: scan.payloadFormatIsUTF8 = try Properties.flag(&reader)
@@ -122,6 +123,8 @@ public struct PublishView {
             case .subscriptionIdentifier: _ = try Properties.subscriptionIdentifier(&reader)
             case .correlationData: _ = try reader.binary()
             case .userProperty:
+                userProperties += 1
+                try Properties.checkCount(userProperties, from: peer)
                 try checkText(&reader)
                 try checkText(&reader)
             default: try checkText(&reader)  // Content Type, the last of the set

@@ -68,6 +68,7 @@ extension Properties {
         while reader.remaining > 0 {
             let identifier = try identifier(&reader, set: set, from: peer, seen: &seen)
             try properties.read(identifier, &reader)
+            if identifier == .userProperty { try checkCount(properties.userProperties.count, from: peer) }
         }
         if properties.authenticationData != nil, properties.authenticationMethod == nil {
             throw .error("MQTT5 §3.1.2.11.10", "Authentication Data came without an Authentication Method.")
@@ -80,6 +81,17 @@ extension Properties {
     {
         let length = try reader.variable()
         return try decode(try reader.take(length), set: set, from: peer)
+    }
+
+    /// User properties of a client's packet: each costs whoever reads them an allocation or two.
+    package static let maximumUserProperties = 100
+
+    static func checkCount(_ count: Int, from peer: Peer) throws(ProtocolViolation) {
+        guard count <= maximumUserProperties || peer != .client else {
+            throw ProtocolViolation(
+                .quotaExceeded, clause: "MQTT-4.13.1-1",
+                "The packet has over \(maximumUserProperties) user properties.")
+        }
     }
 
     /// The next identifier, if the set has it and it may come (again). [MQTT5 §2.2.2.2]

@@ -205,8 +205,9 @@ final class EpollLoop: @unchecked Sendable {
         transport.mark = mark
         var registration = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: mark))
         guard epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &registration) == 0 else {
-            shard.logger.error(
-                "A connection could not be watched.", metadata: ["error": "\(TransportError("epoll_ctl", errno))"])
+            shard.lines.log(
+                .error, "A connection could not be watched.",
+                metadata: ["error": "\(TransportError("epoll_ctl", errno))"])
             Glibc.close(descriptor)
             freeSlots.append(slot)
             listener.release()

@@ -39,7 +39,7 @@ final class HandshakeHandler: ChannelInboundHandler, RemovableChannelHandler {
         do {
             let tls = try context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self)
             if let certificate = tls.peerCertificate {
-                endpoints.certificate = PeerCertificate(der: try certificate.toDERBytes())
+                endpoints.certificate = try PeerCertificate(der: certificate.toDERBytes())
             }
             try listener.beginProtocol(context.channel, loop, endpoints)
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
@@ -49,7 +49,7 @@ final class HandshakeHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        loop.shard.logger.debug(
+        loop.shard.lines.debug(
             "A TLS handshake failed.",
             metadata: [
                 "listener.id": "\(listener.context.id)", "client.peer": "\(endpoints.peerName)", "error": "\(error)",

@@ -43,7 +43,7 @@ final class NIOListener: Sendable {
             .withConnectedSocket(accepted.descriptor)
             .whenFailure { error in
                 admission.end()
-                loop.shard.logger.debug(
+                loop.shard.lines.debug(
                     "A connection could not be set up.",
                     metadata: ["listener.id": "\(self.context.id)", "error": "\(error)"])
             }

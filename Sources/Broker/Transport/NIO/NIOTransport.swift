@@ -105,7 +105,7 @@ final class NIOConnectionHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) { end("tcp_closed") }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        loop.shard.logger.debug(
+        loop.shard.lines.debug(
             "A connection failed.", metadata: ["listener.id": "\(listener.id)", "error": "\(error)"])
         end("tcp_closed")
         context.close(promise: nil)

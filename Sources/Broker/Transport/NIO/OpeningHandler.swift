@@ -82,7 +82,7 @@ final class OpeningHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        loop.shard.logger.debug(
+        loop.shard.lines.debug(
             "A connection failed.", metadata: ["listener.id": "\(listener.context.id)", "error": "\(error)"])
         context.close(promise: nil)
     }

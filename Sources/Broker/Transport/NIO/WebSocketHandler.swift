@@ -80,7 +80,7 @@ final class WebSocketHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        loop.shard.logger.debug(
+        loop.shard.lines.debug(
             "A WebSocket failed.", metadata: ["listener.id": "\(listener.id)", "error": "\(error)"])
         end("protocol_error", context)
     }
