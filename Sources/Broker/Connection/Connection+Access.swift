@@ -61,7 +61,7 @@ extension Connection {
         switch packet.qos {
         case .atMostOnce: break
         case .atLeastOnce, .exactlyOnce:
-            write {
+            write(packet.qos == .atLeastOnce ? .puback : .pubrec) {
                 AckEncoder.append(
                     packet.qos == .atLeastOnce ? .puback : .pubrec, packetIdentifier: packet.packetIdentifier,
                     reason: isV5 ? .notAuthorized : .success, version: version, to: $0)

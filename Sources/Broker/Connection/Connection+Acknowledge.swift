@@ -55,7 +55,7 @@ extension Connection {
             if shard.rules.wantsAcked { reportAcked(known, ack, session: session) }
         }
         let reason: ReasonCode = known != nil || !isV5 ? .success : .packetIdentifierNotFound
-        write {
+        write(.pubrel) {
             AckEncoder.append(.pubrel, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
         }
     }
@@ -77,7 +77,7 @@ extension Connection {
             shard.durable?.hold(self)
         }
         let reason: ReasonCode = isKnown || !isV5 ? .success : .packetIdentifierNotFound
-        write {
+        write(.pubcomp) {
             AckEncoder.append(
                 .pubcomp, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
         }
@@ -108,7 +108,7 @@ extension Connection {
             messageExpiryInterval: message.traits.remainingExpiry(now: shard.wall),
             subscriptionIdentifier: identifiers.first, otherSubscriptionIdentifiers: identifiers.others)
         if maximumPacketSize != .max, encoder.size > maximumPacketSize { return false }
-        write { encoder.append(to: $0) }
+        write(.publish) { encoder.append(to: $0) }
         shard.counters.countSent(qos: qos)
         return true
     }
@@ -133,7 +133,7 @@ extension Connection {
             subscriptionIdentifier: identifiers.first, otherSubscriptionIdentifiers: identifiers.others,
             topicAlias: alias)
         if maximumPacketSize != .max, encoder.size > maximumPacketSize { return false }
-        write { encoder.append(to: $0) }
+        write(.publish) { encoder.append(to: $0) }
         if known == 0, alias != 0 { aliases.add(message.topic, hash: hash) }
         shard.counters.countSent(qos: qos)
         return true
@@ -173,7 +173,7 @@ extension Connection {
 
     private func sendAgain(_ entry: InflightEntry, session: Session) {
         guard let message = entry.message else {
-            write {
+            write(.pubrel) {
                 AckEncoder.append(
                     .pubrel, packetIdentifier: entry.packetIdentifier, reason: .success, version: version, to: $0)
             }

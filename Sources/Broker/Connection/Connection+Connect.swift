@@ -32,7 +32,6 @@ extension Connection {
     private func refusal(of packet: inout ConnectPacket) -> ReasonCode? {
         let settings = shard.settings
         if shard.isDraining { return .serverUnavailable }
-        if packet.properties.authenticationMethod != nil { return .badAuthenticationMethod }
         if !takeNames(ofCertificateInto: &packet) { return .notAuthorized }
         if settings.useUsernameAsClientID, let username = packet.username { packet.clientID = username }
         if packet.clientID.isEmpty {
@@ -55,10 +54,14 @@ extension Connection {
     }
 
     /// CONNACK with an error, and the end. [MQTT-3.1.4-2]
-    /// - Parameter packet: nil when it could not be read, of which rules then see nothing.
-    func refuse(_ reason: ReasonCode, _ packet: ConnectPacket?) {
+    /// - Parameters:
+    ///   - packet: nil when it could not be read, of which rules then see nothing.
+    ///   - reference: where the client may go instead, for 0x9C and 0x9D. [MQTT5 §4.11]
+    func refuse(_ reason: ReasonCode, _ packet: ConnectPacket?, reference: String? = nil) {
         shard.counters.connectsRefused.add(1)
-        write { ConnackPacket(sessionPresent: false, reason: reason).encode(to: $0, version: version) }
+        var answer = ConnackPacket(sessionPresent: false, reason: reason)
+        answer.properties.serverReference = reference
+        write(.connack) { answer.encode(to: $0, version: version) }
         if let packet {
             shard.rules.clientConnack(self, packet: packet, expiryInterval: expiryInterval(of: packet), reason: reason)
         }
@@ -101,7 +104,7 @@ extension Connection {
         } else {
             shard.keepAlive.remove(self)
         }
-        write { connack(packet, session: session, isPresent: isPresent).encode(to: $0, version: version) }
+        write(.connack) { connack(packet, session: session, isPresent: isPresent).encode(to: $0, version: version) }
         shard.counters.connected.add(1)
         shard.rules.clientConnected(self, packet: packet, session: session)
         shard.rules.clientConnack(
@@ -152,6 +155,11 @@ extension Connection {
         if !settings.sharedSubscription { answer.properties.sharedSubscriptionAvailable = false }
         if hasAssignedClientID { answer.properties.assignedClientIdentifier = session.clientID }
         if let keepAlive = settings.serverKeepAlive { answer.properties.serverKeepAlive = keepAlive }
+        if let authentication {
+            // [MQTT-4.12.0-5]
+            answer.properties.authenticationMethod = authentication.method
+            answer.properties.authenticationData = packet.properties.authenticationData
+        }
         if packet.properties.requestResponseInformation == true, !settings.responseInformation.isEmpty {
             answer.properties.responseInformation = settings.responseInformation
         }
@@ -160,14 +168,18 @@ extension Connection {
 
     /// PINGREQ. [MQTT-3.12.4-1]
     func handlePing() {
-        write { PingEncoder.appendResponse(to: $0) }
+        write(.pingresp) { PingEncoder.appendResponse(to: $0) }
         guard shard.rules.wantsPing, let session, let packet = connect else { return }
         shard.rules.clientPing(self, packet: packet, session: session)
     }
 
     /// DISCONNECT: 0x04 keeps the will, all else drops it. [MQTT-3.14.4-3]
     func handleDisconnect(_ packet: DisconnectPacket) throws(ProtocolViolation) {
-        guard let session else { return }
+        guard let session else {
+            // In the middle of an enhanced authentication.
+            close(reason: packet.reason == .normalDisconnection ? "normal" : packet.reason.eventName, code: nil)
+            return
+        }
         if let interval = packet.properties.sessionExpiryInterval {
             if session.expiryInterval == 0, interval != 0 {
                 throw ProtocolViolation(

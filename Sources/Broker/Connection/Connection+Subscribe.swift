@@ -41,7 +41,7 @@ extension Connection {
             reasons.append(ReasonCode.granted(options.qos))
         }
         if session.durable != nil { shard.durable?.hold(self) }
-        write {
+        write(.suback) {
             SubackPacket(packetIdentifier: packet.packetIdentifier, reasons: reasons).encode(to: $0, version: version)
         }
         for (subscription, isNew) in replays { sendRetained(subscription, isNew: isNew, session: session) }
@@ -145,7 +145,7 @@ extension Connection {
             tellUnsubscribed(subscription, session: session)
         }
         if session.durable != nil { shard.durable?.hold(self) }
-        write {
+        write(.unsuback) {
             UnsubackPacket(packetIdentifier: packet.packetIdentifier, reasons: reasons).encode(to: $0, version: version)
         }
     }
