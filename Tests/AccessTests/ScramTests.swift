@@ -4,7 +4,8 @@ import Testing
 /// The messages of RFC 7677 and their kind, and what must not get in.
 struct ScramTests {
     private func verifier(_ digest: ScramDigest = .sha256, password: String = "pencil") -> ScramVerifier? {
-        ScramVerifier(digest: digest, iterations: 4096, salt: Array("salt of this test".utf8), password: Array(password.utf8))
+        ScramVerifier(
+            digest: digest, iterations: 4096, salt: Array("salt of this test".utf8), password: Array(password.utf8))
     }
 
     @Test func `a verifier matches the password and no other`() throws {

@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from support.broker import run_sluice
 from support.mqtt import (AUTH, CONNACK, DISCONNECT, PINGREQ, PINGRESP, PUBLISH, Client, Closed, Will, decode_properties,
                           encode_properties, packet, unique)
 from support.scram import Scram
@@ -23,9 +22,10 @@ def broker(sluice, request):
 
 
 def start(sluice, transport="epoll", algorithm="sha256", **more):
-    made = sluice(config={"authentication": authentication(algorithm), **more}, transport=transport)
+    made = sluice(config={"authentication": authentication(algorithm),
+                          "listeners": {"tcp": {"default": {"transport": transport}}}, **more})
     for words in (["pump", "s3cret"], ["root", "toor", "superuser"], ["a,b=c", "comma"]):
-        run_sluice("ctl", "--config", made.config_path, "users", "add", *words)
+        made.ctl("users", "add", *words)
     return made
 
 
@@ -87,7 +87,7 @@ def test_a_proof_that_does_not_hold_is_refused_MQTT_4_12_0_4(broker, scram):
     client.send(auth(0x18, scram.method, scram.final(challenge)))
     reason, properties = reply(client, CONNACK)
     assert reason == 0x86 and METHOD not in properties
-    client.expect_closed()
+    client.wait_closed()
 
 
 def test_an_unknown_user_has_the_same_salt_each_time(sluice):
@@ -103,7 +103,7 @@ def test_messages_that_are_none_are_refused(sluice, first):
     client = opened(broker)
     client.send(client.connect_packet(properties={METHOD: "SCRAM-SHA-256", DATA: first}))
     assert reply(client, CONNACK)[0] == 0x86
-    client.expect_closed()
+    client.wait_closed()
 
 
 def test_a_connect_without_data_is_asked_for_it(sluice):
@@ -130,7 +130,7 @@ def test_an_auth_of_another_method_ends_the_exchange_MQTT_4_12_0_5(broker):
     challenge = begin(client, scram)
     client.send(auth(0x18, "SCRAM-SHA-512", scram.final(challenge)))
     assert reply(client, CONNACK)[0] == 0x8C
-    client.expect_closed()
+    client.wait_closed()
 
 
 @pytest.mark.parametrize("data", [packet(PINGREQ, 0, b""), packet(PUBLISH, 0, b"\0\1t\0x"), auth(0x19, "SCRAM-SHA-256", b"n,,n=pump,r=a")],
@@ -140,7 +140,7 @@ def test_other_packets_before_the_connack_MQTT_3_1_2_30_MQTT_3_14_0_1(broker, da
     begin(client, Scram("pump", "s3cret"))
     client.send(data)
     assert reply(client, CONNACK)[0] == 0x82
-    client.expect_closed()
+    client.wait_closed()
 
 
 def test_a_disconnect_in_the_exchange_just_closes(sluice):
@@ -148,7 +148,7 @@ def test_a_disconnect_in_the_exchange_just_closes(sluice):
     client = opened(broker)
     begin(client, Scram("pump", "s3cret"))
     client.send(packet(DISCONNECT, 0, b""))
-    client.expect_closed()
+    client.wait_closed()
 
 
 def test_a_client_that_does_not_answer_is_given_up(sluice):
@@ -158,7 +158,7 @@ def test_a_client_that_does_not_answer_is_given_up(sluice):
     begin(client, Scram("pump", "s3cret"))
     assert reply(client, CONNACK)[0] == 0x87
     assert time.monotonic() - begun < 5
-    client.expect_closed()
+    client.wait_closed()
 
 
 def test_re_authentication_goes_on_beside_messages_MQTT_4_12_1_1(broker, topic):
@@ -183,7 +183,7 @@ def test_re_authentication_that_fails_closes_MQTT_4_12_1_2(broker, scram):
     client.send(auth(0x19, scram.method, scram.first()))
     client.send(auth(0x18, scram.method, scram.final(reply(client, AUTH)[1][DATA])))
     assert reply(client, DISCONNECT)[0] == 0x87
-    client.expect_closed()
+    client.wait_closed()
 
 
 def test_a_re_authentication_that_stays_away_closes(sluice):
@@ -203,7 +203,7 @@ def test_wrong_auth_packets_on_a_live_connection_MQTT_4_12_0_7(broker):
             assert reply(client, AUTH)[0] == 0x18
         client.send(data)
         reason = reply(client, DISCONNECT)[0]
-        client.expect_closed()
+        client.wait_closed()
         return reason
 
     again = Scram("pump", "s3cret")
@@ -231,12 +231,12 @@ def test_auth_of_a_3_1_1_client_closes(sluice):
     broker = sluice()
     client = Client(broker.port, unique(), version=4)
     client.send(auth(0x19, "SCRAM-SHA-256", b"x"))
-    client.expect_closed()
+    client.wait_closed()
 
 
 def test_who_sends_the_password_gets_in_with_a_verifier_too(sluice):
     broker = sluice(config={"authentication": authentication() + [{"mechanism": "password_based", "backend": "built_in_database"}]})
-    run_sluice("ctl", "--config", broker.config_path, "users", "add", "pump", "s3cret", "--scram")
+    broker.ctl("users", "add", "pump", "s3cret", "--scram")
     enter(broker, Scram("pump", "s3cret"))
     Client(broker.port, unique(), version=5, username="pump", password="s3cret").close()
     client = opened(broker)

@@ -35,7 +35,9 @@ package enum PasswordAlgorithm: Sendable, Equatable {
                 .scrypt(rounds: rounds, blockSize: blockSize, parallelism: parallelism, salt: salt, key: $0)
             }
         case .scram(let digest, let iterations):
-            return ScramVerifier(digest: digest, iterations: iterations, salt: salt, password: password).map { .scram($0) }
+            return ScramVerifier(digest: digest, iterations: iterations, salt: salt, password: password).map {
+                .scram($0)
+            }
         }
     }
 

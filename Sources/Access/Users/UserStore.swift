@@ -98,6 +98,9 @@ package final class UserStore: Sendable {
                 "is_superuser": .bool(user.isSuperuser),
             ])
         }
-        try SecretFile.replace(path, with: JSONText.object(["users": .list(list), "decoy_key": .text(Encoding.base64(decoyKey))]).encoded(pretty: true))
+        try SecretFile.replace(
+            path,
+            with: JSONText.object(["users": .list(list), "decoy_key": .text(Encoding.base64(decoyKey))]).encoded(
+                pretty: true))
     }
 }

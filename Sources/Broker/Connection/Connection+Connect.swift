@@ -9,6 +9,10 @@ extension Connection {
         connectedAt = shard.wall
         shard.counters.connects.add(1)
         var packet = packet
+        if let redirection = shard.node.redirection {
+            refuse(redirection.reason, packet, reference: redirection.reference)
+            return
+        }
         if let refusal = refusal(of: &packet) {
             refuse(refusal, packet)
             return

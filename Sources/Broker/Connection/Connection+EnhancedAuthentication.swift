@@ -109,7 +109,8 @@ extension Connection {
     /// [MQTT-4.12.0-3] [MQTT-4.12.1-1]
     func handleAuth(_ packet: AuthPacket) throws(ProtocolViolation) {
         guard let authentication else {
-            throw ProtocolViolation(.protocolError, clause: "MQTT-4.12.0-7", "No Authentication Method stood in CONNECT.")
+            throw ProtocolViolation(
+                .protocolError, clause: "MQTT-4.12.0-7", "No Authentication Method stood in CONNECT.")
         }
         // An empty packet would end an exchange, which only the server does. [MQTT5 §3.15.2.1]
         guard packet.properties.authenticationMethod?.utf8.elementsEqual(authentication.method.utf8) ?? false else {
