@@ -34,7 +34,7 @@ extension Connection {
         case asks(Int, AuthorizationChain)
     }
 
-    /// Whether a PUBLISH may be; says so to the client when not. [MQTT-3.3.5-2]
+    /// Whether a PUBLISH may be; says so to the client when not. [MQTT3-3.3.5-2]
     /// - Returns: false when it is refused, and when somebody else is asked first: then it is read once more.
     @inline(never)
     func mayPublish(_ packet: PublishView, topic: Bytes, hash: UInt64, session: Session) throws(ProtocolViolation)

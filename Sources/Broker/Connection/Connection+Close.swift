@@ -21,6 +21,7 @@ extension Connection {
     }
 
     /// Ends the connection from our side: DISCONNECT to a 5.0 client, then the rest of what was written, then the end.
+    /// [MQTT-3.14.4-1] [MQTT-3.14.4-2]
     /// - Parameter reference: where the client may go instead; nil says nothing of that.
     func close(reason: String, code: ReasonCode?, reference: String? = nil) {
         guard phase != .closed else { return }

@@ -4,6 +4,7 @@ import Topics
 
 extension Connection {
     /// CONNECT: checks what the node allows, then asks the registry whose session this is. [MQTT-3.1.4-1]
+    /// [MQTT-3.1.4-2]
     func handleConnect(_ packet: ConnectPacket) {
         version = packet.version
         connectedAt = shard.wall
@@ -39,12 +40,14 @@ extension Connection {
         if !takeNames(ofCertificateInto: &packet) { return .notAuthorized }
         if settings.useUsernameAsClientID, let username = packet.username { packet.clientID = username }
         if packet.clientID.isEmpty {
+            // [MQTT3-3.1.3-8]
             if packet.version != .v5, !packet.cleanStart { return .clientIdentifierNotValid }
             packet.clientID = shard.node.makeClientID()
             hasAssignedClientID = true
         }
         if packet.clientID.utf8.count > settings.maxClientIDLength { return .clientIdentifierNotValid }
         if let will = packet.will {
+            // [MQTT-3.2.2-12] [MQTT-3.2.2-13]
             if will.qos.rawValue > settings.maxQoS { return .qosNotSupported }
             if will.retain, !settings.retainAvailable { return .retainNotSupported }
             if withBytes(will.topic, { TopicSyntax.levels($0) }) > settings.maxTopicLevels { return .topicNameInvalid }
@@ -57,7 +60,8 @@ extension Connection {
         return Int64(Double(seconds) * 1000 * shard.settings.keepAliveMultiplier)
     }
 
-    /// CONNACK with an error, and the end. [MQTT-3.1.4-2]
+    /// CONNACK with an error, and the end; nothing that follows is read. [MQTT-3.2.2-6] [MQTT-3.2.2-7] [MQTT-3.1.4-6]
+    /// [MQTT-4.13.2-1] [MQTT3-3.2.2-4] [MQTT3-3.2.2-5] [MQTT3-3.1.4-5]
     /// - Parameters:
     ///   - packet: nil when it could not be read, of which rules then see nothing.
     ///   - reference: where the client may go instead, for 0x9C and 0x9D. [MQTT5 §4.11]
@@ -82,7 +86,8 @@ extension Connection {
         }
     }
 
-    /// The session is here and this connection's: CONNACK, then what waited. [MQTT-3.2.2-2]
+    /// The session is here and this connection's: CONNACK, then what waited. [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+    /// [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT-3.1.4-5] [MQTT3-3.2.0-1] [MQTT3-3.2.2-1] [MQTT3-3.2.2-2] [MQTT3-3.2.2-3]
     func enter(_ session: Session, isPresent: Bool) {
         guard phase == .awaitingSession, let packet = connect else { return }
         self.session = session
@@ -93,6 +98,7 @@ extension Connection {
         session.isCleanStart = packet.cleanStart
         session.expiryInterval = expiryInterval(of: packet)
         session.expiresAt = .max
+        // [MQTT-3.1.3-9]
         session.willAt = nil
         session.publisher = Publisher(
             clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost,
@@ -153,10 +159,12 @@ extension Connection {
         answer.properties.receiveMaximum = settings.receiveMaximum < 65_535 ? UInt16(settings.receiveMaximum) : nil
         answer.properties.maximumPacketSize = UInt32(settings.maxPacketSize)
         answer.properties.topicAliasMaximum = UInt16(settings.maxTopicAlias)
+        // [MQTT-3.2.2-9]
         if settings.maxQoS < 2 { answer.properties.maximumQoS = settings.maxQoS }
         if !settings.retainAvailable { answer.properties.retainAvailable = false }
         if !settings.wildcardSubscription { answer.properties.wildcardSubscriptionAvailable = false }
         if !settings.sharedSubscription { answer.properties.sharedSubscriptionAvailable = false }
+        // [MQTT-3.1.3-7] [MQTT-3.2.2-16]
         if hasAssignedClientID { answer.properties.assignedClientIdentifier = session.clientID }
         if let keepAlive = settings.serverKeepAlive { answer.properties.serverKeepAlive = keepAlive }
         if let authentication {
@@ -164,20 +172,21 @@ extension Connection {
             answer.properties.authenticationMethod = authentication.method
             answer.properties.authenticationData = packet.properties.authenticationData
         }
+        // [MQTT-3.1.2-28]
         if packet.properties.requestResponseInformation == true, !settings.responseInformation.isEmpty {
             answer.properties.responseInformation = settings.responseInformation
         }
         return answer
     }
 
-    /// PINGREQ. [MQTT-3.12.4-1]
+    /// PINGREQ. [MQTT-3.12.4-1] [MQTT3-3.12.4-1]
     func handlePing() {
         write(.pingresp) { PingEncoder.appendResponse(to: $0) }
         guard shard.rules.wantsPing, let session, let packet = connect else { return }
         shard.rules.clientPing(self, packet: packet, session: session)
     }
 
-    /// DISCONNECT: 0x04 keeps the will, all else drops it. [MQTT-3.14.4-3]
+    /// DISCONNECT: 0x04 keeps the will, all else drops it. [MQTT-3.14.4-3] [MQTT-3.1.2-10] [MQTT3-3.14.4-3]
     func handleDisconnect(_ packet: DisconnectPacket) throws(ProtocolViolation) {
         guard let session else {
             // In the middle of an enhanced authentication.
