@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test(arguments: ProtocolVersion.allCases)
-    func `every first byte is judged before the second has come [MQTT-2.1.2-1] [MQTT-2.1.3-1]`(
+    func `every first byte is judged before the second has come [MQTT5 §2.1.2] [MQTT-2.1.3-1]`(
         _ version: ProtocolVersion
     ) throws {
         #expect(try read([], version) == nil)

@@ -23,8 +23,8 @@ struct ViolationCase: Sendable, CustomTestStringConvertible {
     static let all = headers + connects + publishes + acknowledgements + subscribes + others
 
     static let headers: [ViolationCase] = [
-        ViolationCase("type 0", .v5, [0x00, 0], "malformed_packet MQTT-2.1.2-1"),
-        ViolationCase("type 0 before its length", .v311, [0x0F], "malformed_packet MQTT-2.1.2-1"),
+        ViolationCase("type 0", .v5, [0x00, 0], "malformed_packet MQTT5 §2.1.2"),
+        ViolationCase("type 0 before its length", .v311, [0x0F], "malformed_packet MQTT5 §2.1.2"),
         ViolationCase("type 15 in 3.1.1", .v311, [0xF0, 0], "malformed_packet MQTT3-2.2.1"),
         ViolationCase("five length bytes", .v5, [0x30, 0x80, 0x80, 0x80, 0x80], "malformed_packet MQTT-1.5.5-1"),
         ViolationCase("length 0 in two bytes", .v5, [0xC0, 0x80, 0], "malformed_packet MQTT-1.5.5-1"),

@@ -63,6 +63,8 @@ package final class AccessControl: Sendable {
         case .passwordFile(let path, let userID, let hash):
             return try PasswordAuthenticator(
                 id: settings.id, users: .file(path: path), userID: userID, algorithm: PasswordAlgorithm(hash))
+        case .scram(let algorithm, let iterations):
+            return ScramAuthenticator(digest: ScramDigest(algorithm), iterations: iterations, users: users)
         case .token(let token): return try TokenAuthenticator(token, lines: lines)
         case .http(let http): return try HTTPAuthenticator(http, lines: lines)
         case .certificate: return CertificateAuthenticator()
@@ -111,10 +113,32 @@ package final class AccessControl: Sendable {
         chain.authenticate(request, done)
     }
 
-    /// How new passwords of built-in users are hashed.
+    /// Begins an enhanced authentication. [MQTT5 §4.12]
+    /// - Parameter request: what CONNECT says; a user name in it has to be the one that is proved.
+    /// - Returns: nil when no authenticator knows the method.
+    package func exchange(method: String, _ request: AuthenticationRequest) -> AuthenticationExchange? {
+        chain.exchange(method: method, request)
+    }
+
+    /// How new passwords of built-in users are hashed: as the first authenticator that asks these users has it. A SCRAM
+    /// verifier also serves who sends the password.
     package var passwordAlgorithm: PasswordAlgorithm {
-        for case .builtIn(_, let hash, _, _) in settings.authenticators { return PasswordAlgorithm(hash) }
+        for entry in settings.authenticators {
+            switch entry {
+            case .builtIn(_, let hash, _, _): return PasswordAlgorithm(hash)
+            case .scram(let algorithm, let iterations): return .scram(ScramDigest(algorithm), iterations: iterations)
+            default: continue
+            }
+        }
         return .standard
+    }
+
+    /// How a user's verifier for SCRAM is made.
+    package var scramAlgorithm: PasswordAlgorithm {
+        for case .scram(let algorithm, let iterations) in settings.authenticators {
+            return .scram(ScramDigest(algorithm), iterations: iterations)
+        }
+        return .scram(.sha256, iterations: AuthenticatorSettings.scramIterations)
     }
 
     /// Reads the files again. What can't be read keeps what was in force.
@@ -156,6 +180,12 @@ package final class AccessControl: Sendable {
     package func stop() {
         for authenticator in chain.authenticators { authenticator.stop() }
         for case .http(let authorizer) in authorizationChain.sources { authorizer.stop() }
+    }
+}
+
+extension ScramDigest {
+    fileprivate init(_ algorithm: AuthenticatorSettings.ScramAlgorithm) {
+        self = algorithm == .sha256 ? .sha256 : .sha512
     }
 }
 

@@ -18,6 +18,15 @@ final class AuthenticationChain: Sendable {
         ask(0, request, sawCredentials: false, done)
     }
 
+    /// Begins an enhanced authentication.
+    /// - Returns: nil when no authenticator knows the method.
+    func exchange(method: String, _ request: AuthenticationRequest) -> AuthenticationExchange? {
+        for case let scram as ScramAuthenticator in authenticators where scram.digest.mechanism == method {
+            return AuthenticationExchange(scram, request, pool: pool)
+        }
+        return nil
+    }
+
     private func ask(
         _ index: Int, _ request: AuthenticationRequest, sawCredentials: Bool,
         _ done: @escaping @Sendable (AuthenticationOutcome) -> Void

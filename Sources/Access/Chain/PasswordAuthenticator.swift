@@ -114,7 +114,7 @@ extension PasswordHash {
     var isSlow: Bool {
         switch self {
         case .plain, .digest: false
-        case .pbkdf2, .bcrypt, .scrypt: true
+        case .pbkdf2, .bcrypt, .scrypt, .scram: true
         }
     }
 }

@@ -5,13 +5,17 @@ package enum PasswordAlgorithm: Sendable, Equatable {
     case bcrypt(cost: Int)
     case pbkdf2(PasswordHash.Digest, rounds: Int, length: Int?)
     case scrypt(rounds: Int, blockSize: Int, parallelism: Int)
+    case scram(ScramDigest, iterations: Int)
 
     /// What is used where nothing is configured.
     package static let standard = PasswordAlgorithm.pbkdf2(.sha256, rounds: 10_000, length: nil)
 
-    /// Hashes a password with fresh salt. Nil when the algorithm can't take it: bcrypt takes no zero byte.
+    static let saltLength = 16
+
+    /// Hashes a password with fresh salt. Nil when the algorithm can't take it: bcrypt takes no zero byte, SCRAM no control
+    /// character.
     package func hash(_ password: [UInt8]) -> PasswordHash? {
-        let salt = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
+        let salt = (0..<Self.saltLength).map { _ in UInt8.random(in: .min ... .max) }
         switch self {
         case .plain: return .plain(password)
         case .digest(let digest, let position):
@@ -29,6 +33,10 @@ package enum PasswordAlgorithm: Sendable, Equatable {
         case .scrypt(let rounds, let blockSize, let parallelism):
             return PasswordHash.scrypt(password, salt, rounds, blockSize, parallelism, 32).map {
                 .scrypt(rounds: rounds, blockSize: blockSize, parallelism: parallelism, salt: salt, key: $0)
+            }
+        case .scram(let digest, let iterations):
+            return ScramVerifier(digest: digest, iterations: iterations, salt: salt, password: password).map {
+                .scram($0)
             }
         }
     }
@@ -48,7 +56,7 @@ package enum PasswordAlgorithm: Sendable, Equatable {
         if text.hasPrefix("$"), let hash = PasswordHash(text: text) { return hash }
         switch self {
         case .plain: return .plain(text.bytes)
-        case .bcrypt: return nil
+        case .bcrypt, .scram: return nil
         case .digest(let digest, let position):
             guard let hash = Encoding.unhex(text), hash.count == PasswordHash.length(of: digest) else { return nil }
             return .digest(digest, salt: salt.bytes, position: position, hash: hash)

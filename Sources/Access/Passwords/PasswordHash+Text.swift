@@ -7,6 +7,7 @@
 /// $7$101$<base64 salt>$<base64 key>                   mosquitto: PBKDF2-SHA512
 /// $6$<base64 salt>$<base64 hash>                      mosquitto: SHA512, salt behind the password
 /// $plain$<base64 password>
+/// $scram-sha256$4096$<base64 salt>$<base64 stored key>$<base64 server key>
 /// ```
 extension PasswordHash {
     package var text: String {
@@ -19,6 +20,9 @@ extension PasswordHash {
         case .bcrypt(let text): text
         case .scrypt(let rounds, let blockSize, let parallelism, let salt, let key):
             "$scrypt$\(rounds)$\(blockSize)$\(parallelism)$\(Encoding.base64(salt))$\(Encoding.base64(key))"
+        case .scram(let verifier):
+            "$scram-\(verifier.digest.rawValue)$\(verifier.iterations)$\(Encoding.base64(verifier.salt))"
+                + "$\(Encoding.base64(verifier.storedKey))$\(Encoding.base64(verifier.serverKey))"
         }
     }
 
@@ -48,6 +52,8 @@ extension PasswordHash {
                 let key = Encoding.unbase64(fields[4]), (16...128).contains(key.count)
             else { return nil }
             return .scrypt(rounds: rounds, blockSize: blockSize, parallelism: parallelism, salt: salt, key: key)
+        case (_, 4) where name.hasPrefix("scram-"):
+            return ScramDigest(rawValue: String(name.dropFirst("scram-".count))).flatMap { scram($0, fields) }
         case (_, 3) where name.hasPrefix("pbkdf2-"):
             return Digest(rawValue: String(name.dropFirst("pbkdf2-".count))).flatMap { pbkdf2($0, fields) }
         case (_, 3):
@@ -58,6 +64,17 @@ extension PasswordHash {
             return .digest(digest, salt: salt, position: position, hash: hash)
         default: return nil
         }
+    }
+
+    private static func scram(_ digest: ScramDigest, _ fields: [String]) -> PasswordHash? {
+        guard let iterations = Int(fields[0]), (1...maximumRounds).contains(iterations),
+            let salt = Encoding.unbase64(fields[1]), !salt.isEmpty, let storedKey = Encoding.unbase64(fields[2]),
+            let serverKey = Encoding.unbase64(fields[3]), storedKey.count == digest.length,
+            serverKey.count == digest.length
+        else { return nil }
+        return .scram(
+            ScramVerifier(
+                digest: digest, iterations: iterations, salt: salt, storedKey: storedKey, serverKey: serverKey))
     }
 
     private static func pbkdf2(_ digest: Digest, _ fields: [String]) -> PasswordHash? {

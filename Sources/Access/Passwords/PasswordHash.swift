@@ -17,6 +17,8 @@ package enum PasswordHash: Sendable, Equatable {
     case bcrypt(String)
     /// RFC 7914.
     case scrypt(rounds: Int, blockSize: Int, parallelism: Int, salt: [UInt8], key: [UInt8])
+    /// RFC 5802: also for clients that don't send the password.
+    case scram(ScramVerifier)
 
     /// Whether this is the password. Takes from a microsecond to a good part of a second: not for a shard's thread.
     package func matches(_ password: [UInt8]) -> Bool {
@@ -30,6 +32,7 @@ package enum PasswordHash: Sendable, Equatable {
         case .scrypt(let rounds, let blockSize, let parallelism, let salt, let key):
             Self.scrypt(password, salt, rounds, blockSize, parallelism, key.count).map { ConstantTime.equal($0, key) }
                 ?? false
+        case .scram(let verifier): verifier.matches(password)
         }
     }
 

@@ -4,6 +4,8 @@ import Synchronization
 package final class UserStore: Sendable {
     private let path: String?
     private let users: Mutex<[[UInt8]: UserRecord]>
+    /// Salts of users that there are not are made from it: they stay the same for as long as the file is there.
+    let decoyKey: [UInt8]
     /// Far more than a file that is written whole should hold.
     package static let maximumUsers = 1_000_000
 
@@ -12,10 +14,13 @@ package final class UserStore: Sendable {
     package init(path: String?) throws(AccessFailure) {
         self.path = path
         var known: [[UInt8]: UserRecord] = [:]
+        var key: [UInt8]?
         if let path, let bytes = try SecretFile.read(path) {
-            guard let list = JSONText(bytes)?["users"]?.items else {
+            let file = JSONText(bytes)
+            guard let list = file?["users"]?.items else {
                 throw AccessFailure("the file \(path) is damaged: it is no list of users")
             }
+            key = file?["decoy_key"]?.string.flatMap { Encoding.unbase64($0) }
             for (index, item) in list.enumerated() {
                 guard let id = item["user_id"]?.string, let text = item["password"]?.string,
                     let hash = PasswordHash(text: text)
@@ -24,6 +29,8 @@ package final class UserStore: Sendable {
             }
         }
         users = Mutex(known)
+        decoyKey = key ?? (0..<32).map { _ in UInt8.random(in: .min ... .max) }
+        if key == nil, !known.isEmpty { try write(known) }
     }
 
     package func find(_ id: String) -> UserRecord? { users.withLock { $0[id.bytes] } }
@@ -91,6 +98,9 @@ package final class UserStore: Sendable {
                 "is_superuser": .bool(user.isSuperuser),
             ])
         }
-        try SecretFile.replace(path, with: JSONText.object(["users": .list(list)]).encoded(pretty: true))
+        try SecretFile.replace(
+            path,
+            with: JSONText.object(["users": .list(list), "decoy_key": .text(Encoding.base64(decoyKey))]).encoded(
+                pretty: true))
     }
 }

@@ -40,5 +40,11 @@ struct AllowedPublishes {
         return entries
     }
 
+    /// For a client that is somebody else from now on.
+    mutating func forget() {
+        entries?.deallocate()
+        entries = nil
+    }
+
     func deallocate() { entries?.deallocate() }
 }

@@ -49,7 +49,7 @@ extension Connection {
         return true
     }
 
-    /// Whether a PUBLISH may be; says so to the client when not. [MQTT-3.3.5-2]
+    /// Whether a PUBLISH may be; says so to the client when not. [MQTT3-3.3.5-2]
     /// - Returns: false when it is refused, and when somebody else is asked first: then it is read once more.
     @inline(never)
     func mayPublish(
@@ -80,7 +80,7 @@ extension Connection {
         switch packet.qos {
         case .atMostOnce: break
         case .atLeastOnce, .exactlyOnce:
-            write {
+            write(packet.qos == .atLeastOnce ? .puback : .pubrec) {
                 AckEncoder.append(
                     packet.qos == .atLeastOnce ? .puback : .pubrec, packetIdentifier: packet.packetIdentifier,
                     reason: isV5 ? .notAuthorized : .success, version: version, to: $0)

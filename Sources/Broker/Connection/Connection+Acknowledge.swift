@@ -38,6 +38,7 @@ extension Connection {
         shard.rules.messageAcked(message, as: entry.delivery, properties: ack.properties, session: session)
     }
 
+    /// [MQTT-4.3.3-4] [MQTT-4.4.0-2] [MQTT-4.3.3-6]
     private func handlePubrec(_ ack: AckView, session: Session) {
         if ack.reasonCode.isError {
             let refused = session.inflight.finish(ack.packetIdentifier, phase: .published, qos: 2)
@@ -55,7 +56,7 @@ extension Connection {
             if shard.rules.wantsAcked { reportAcked(known, ack, session: session) }
         }
         let reason: ReasonCode = known != nil || !isV5 ? .success : .packetIdentifierNotFound
-        write {
+        write(.pubrel) {
             AckEncoder.append(.pubrel, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
         }
     }
@@ -69,6 +70,7 @@ extension Connection {
         shard.finishStored(stored.resend.remove(at: index), stored)
     }
 
+    /// [MQTT-4.3.3-11] [MQTT-4.3.3-12]
     private func handlePubrel(_ ack: AckView, session: Session) {
         let isKnown = session.awaitingRelease.remove(ack.packetIdentifier)
         if isKnown, let stored = session.durable {
@@ -77,7 +79,7 @@ extension Connection {
             shard.durable?.hold(self)
         }
         let reason: ReasonCode = isKnown || !isV5 ? .success : .packetIdentifierNotFound
-        write {
+        write(.pubcomp) {
             AckEncoder.append(
                 .pubcomp, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
         }
@@ -85,7 +87,7 @@ extension Connection {
 
     // MARK: Sending
 
-    /// Whether one more QoS 1 or 2 message may be in flight. [MQTT-3.3.4-9]
+    /// Whether one more QoS 1 or 2 message may be in flight. [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
     @inline(__always)
     var hasWindow: Bool { session.map { $0.inflight.outstanding < receiveMaximum } ?? false }
 
@@ -108,7 +110,7 @@ extension Connection {
             messageExpiryInterval: message.traits.remainingExpiry(now: shard.wall),
             subscriptionIdentifier: identifiers.first, otherSubscriptionIdentifiers: identifiers.others)
         if maximumPacketSize != .max, encoder.size > maximumPacketSize { return false }
-        write { encoder.append(to: $0) }
+        write(.publish) { encoder.append(to: $0) }
         shard.counters.countSent(qos: qos)
         return true
     }
@@ -133,7 +135,7 @@ extension Connection {
             subscriptionIdentifier: identifiers.first, otherSubscriptionIdentifiers: identifiers.others,
             topicAlias: alias)
         if maximumPacketSize != .max, encoder.size > maximumPacketSize { return false }
-        write { encoder.append(to: $0) }
+        write(.publish) { encoder.append(to: $0) }
         if known == 0, alias != 0 { aliases.add(message.topic, hash: hash) }
         shard.counters.countSent(qos: qos)
         return true
@@ -171,9 +173,10 @@ extension Connection {
         }
     }
 
+    /// With DUP and the identifier that it had. [MQTT-3.3.1-1] [MQTT3-3.3.1-1]
     private func sendAgain(_ entry: InflightEntry, session: Session) {
         guard let message = entry.message else {
-            write {
+            write(.pubrel) {
                 AckEncoder.append(
                     .pubrel, packetIdentifier: entry.packetIdentifier, reason: .success, version: version, to: $0)
             }

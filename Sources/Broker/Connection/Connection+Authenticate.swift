@@ -13,7 +13,7 @@ struct AuthenticationResult {
 /// The seam of authentication: what is decided is reported here and nowhere else.
 extension Connection {
     /// The longest that a chain of authenticators may take: longer than some of their own limits together.
-    private static let longestAuthentication: Int64 = 30_000
+    static let longestAuthentication: Int64 = 30_000
 
     /// Puts names of the client's certificate in the place of those in CONNECT, where the node is told to.
     /// [EMQX peer_cert_as_username]
@@ -38,20 +38,24 @@ extension Connection {
     /// Finds out who the client is, then admits or refuses it. Bans come first: they cost nobody a hash.
     func identify(_ packet: ConnectPacket) {
         guard let control = shard.node.access else {
+            guard packet.properties.authenticationMethod == nil else { return refuse(.badAuthenticationMethod, packet) }
             finishIdentifying(packet, .init(reason: .success, isAnonymous: true, isSuperuser: false), access: nil)
             return
         }
-        let isBanned = control.bans.isBanned(
-            clientID: packet.clientID, username: packet.username, peerHost: endpoints.peerHost, now: shard.wall / 1000)
-        if isBanned {
+        if isBanned(packet) {
             refuse(.banned, packet)
             return
         }
-        let request = AuthenticationRequest(
-            clientID: packet.clientID, username: packet.username, password: packet.password,
-            peerHost: endpoints.peerHost, peerPort: endpoints.peerPort, listenerID: listener.id,
-            protocolName: packet.version.protocolName,
-            certificate: endpoints.certificate)
+        let request = request(for: packet)
+        if let method = packet.properties.authenticationMethod {
+            guard listener.authentication != .off, let exchange = control.exchange(method: method, request) else {
+                // [MQTT-4.12.0-1]
+                refuse(.badAuthenticationMethod, packet)
+                return
+            }
+            beginExchange(packet, method, exchange)
+            return
+        }
         guard control.authenticates, listener.authentication != .off else {
             let client = ClientAccess(
                 clientID: packet.clientID, username: packet.username, peerHost: endpoints.peerHost,
@@ -74,12 +78,21 @@ extension Connection {
         }
     }
 
-    private func authenticated(_ packet: ConnectPacket, _ outcome: AuthenticationOutcome) {
+    func request(for packet: ConnectPacket) -> AuthenticationRequest {
+        AuthenticationRequest(
+            clientID: packet.clientID, username: packet.username, password: packet.password,
+            peerHost: endpoints.peerHost, peerPort: endpoints.peerPort, listenerID: listener.id,
+            protocolName: packet.version.protocolName, certificate: endpoints.certificate)
+    }
+
+    func authenticated(_ packet: ConnectPacket, _ outcome: AuthenticationOutcome) {
         // It may have gone meanwhile, or been given up.
-        guard phase == .authenticating else { return }
+        guard phase == .authenticating || authentication != nil && phase == .awaitingConnect else { return }
         phase = .awaitingConnect
         switch outcome {
         case .allowed(let client):
+            // By SCRAM a client may say who it is after the first look at the bans.
+            if authentication != nil, isBanned(packet) { return refuse(.banned, packet) }
             finishIdentifying(
                 packet, .init(reason: .success, isAnonymous: false, isSuperuser: client.isSuperuser), access: client)
         case .refused(let refusal):
@@ -111,14 +124,21 @@ extension Connection {
         admit(packet)
     }
 
-    /// Whoever was asked takes too long.
+    private func isBanned(_ packet: ConnectPacket) -> Bool {
+        shard.node.access?.bans.isBanned(
+            clientID: packet.clientID, username: packet.username, peerHost: endpoints.peerHost, now: shard.wall / 1000)
+            ?? false
+    }
+
+    /// Whoever was asked takes too long, or the client does.
     func checkAuthenticationDeadline() {
         guard shard.now >= authenticationEndsAt else {
             shard.keepAlive.add(self, at: authenticationEndsAt)
             return
         }
+        let isClientLate = phase == .exchanging
         phase = .awaitingConnect
-        refuse(.serverUnavailable, nil)
+        refuse(isClientLate ? .notAuthorized : .serverUnavailable, nil)
     }
 
     /// The session of that client identifier is another user's. [MQTT-3.1.3-8]

@@ -4,11 +4,16 @@ import Topics
 
 extension Connection {
     /// CONNECT: checks what the node allows, then asks the registry whose session this is. [MQTT-3.1.4-1]
+    /// [MQTT-3.1.4-2]
     func handleConnect(_ packet: ConnectPacket) {
         version = packet.version
         connectedAt = shard.wall
         shard.counters.connects.add(1)
         var packet = packet
+        if let redirection = shard.node.redirection {
+            refuse(redirection.reason, packet, reference: redirection.reference)
+            return
+        }
         if let refusal = refusal(of: &packet) {
             refuse(refusal, packet)
             return
@@ -32,16 +37,17 @@ extension Connection {
     private func refusal(of packet: inout ConnectPacket) -> ReasonCode? {
         let settings = shard.settings
         if shard.isDraining { return .serverUnavailable }
-        if packet.properties.authenticationMethod != nil { return .badAuthenticationMethod }
         if !takeNames(ofCertificateInto: &packet) { return .notAuthorized }
         if settings.useUsernameAsClientID, let username = packet.username { packet.clientID = username }
         if packet.clientID.isEmpty {
+            // [MQTT3-3.1.3-8]
             if packet.version != .v5, !packet.cleanStart { return .clientIdentifierNotValid }
             packet.clientID = shard.node.makeClientID()
             hasAssignedClientID = true
         }
         if packet.clientID.utf8.count > settings.maxClientIDLength { return .clientIdentifierNotValid }
         if let will = packet.will {
+            // [MQTT-3.2.2-12] [MQTT-3.2.2-13]
             if will.qos.rawValue > settings.maxQoS { return .qosNotSupported }
             if will.retain, !settings.retainAvailable { return .retainNotSupported }
             if withBytes(will.topic, { TopicSyntax.levels($0) }) > settings.maxTopicLevels { return .topicNameInvalid }
@@ -54,11 +60,16 @@ extension Connection {
         return Int64(Double(seconds) * 1000 * shard.settings.keepAliveMultiplier)
     }
 
-    /// CONNACK with an error, and the end. [MQTT-3.1.4-2]
-    /// - Parameter packet: nil when it could not be read, of which rules then see nothing.
-    func refuse(_ reason: ReasonCode, _ packet: ConnectPacket?) {
+    /// CONNACK with an error, and the end; nothing that follows is read. [MQTT-3.2.2-6] [MQTT-3.2.2-7] [MQTT-3.1.4-6]
+    /// [MQTT-4.13.2-1] [MQTT3-3.2.2-4] [MQTT3-3.2.2-5] [MQTT3-3.1.4-5]
+    /// - Parameters:
+    ///   - packet: nil when it could not be read, of which rules then see nothing.
+    ///   - reference: where the client may go instead, for 0x9C and 0x9D. [MQTT5 §4.11]
+    func refuse(_ reason: ReasonCode, _ packet: ConnectPacket?, reference: String? = nil) {
         shard.counters.connectsRefused.add(1)
-        write { ConnackPacket(sessionPresent: false, reason: reason).encode(to: $0, version: version) }
+        var answer = ConnackPacket(sessionPresent: false, reason: reason)
+        answer.properties.serverReference = reference
+        write(.connack) { answer.encode(to: $0, version: version) }
         if let packet {
             shard.rules.clientConnack(self, packet: packet, expiryInterval: expiryInterval(of: packet), reason: reason)
         }
@@ -75,7 +86,8 @@ extension Connection {
         }
     }
 
-    /// The session is here and this connection's: CONNACK, then what waited. [MQTT-3.2.2-2]
+    /// The session is here and this connection's: CONNACK, then what waited. [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+    /// [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT-3.1.4-5] [MQTT3-3.2.0-1] [MQTT3-3.2.2-1] [MQTT3-3.2.2-2] [MQTT3-3.2.2-3]
     func enter(_ session: Session, isPresent: Bool) {
         guard phase == .awaitingSession, let packet = connect else { return }
         self.session = session
@@ -86,6 +98,7 @@ extension Connection {
         session.isCleanStart = packet.cleanStart
         session.expiryInterval = expiryInterval(of: packet)
         session.expiresAt = .max
+        // [MQTT-3.1.3-9]
         session.willAt = nil
         session.publisher = Publisher(
             clientID: session.clientID, username: packet.username, peerHost: endpoints.peerHost,
@@ -102,7 +115,7 @@ extension Connection {
         } else {
             shard.keepAlive.remove(self)
         }
-        write { connack(packet, session: session, isPresent: isPresent).encode(to: $0, version: version) }
+        write(.connack) { connack(packet, session: session, isPresent: isPresent).encode(to: $0, version: version) }
         shard.counters.connected.add(1)
         shard.rules.clientConnected(self, packet: packet, session: session)
         shard.rules.clientConnack(
@@ -147,28 +160,40 @@ extension Connection {
         answer.properties.receiveMaximum = settings.receiveMaximum < 65_535 ? UInt16(settings.receiveMaximum) : nil
         answer.properties.maximumPacketSize = UInt32(settings.maxPacketSize)
         answer.properties.topicAliasMaximum = UInt16(settings.maxTopicAlias)
+        // [MQTT-3.2.2-9]
         if settings.maxQoS < 2 { answer.properties.maximumQoS = settings.maxQoS }
         if !settings.retainAvailable { answer.properties.retainAvailable = false }
         if !settings.wildcardSubscription { answer.properties.wildcardSubscriptionAvailable = false }
         if !settings.sharedSubscription { answer.properties.sharedSubscriptionAvailable = false }
+        // [MQTT-3.1.3-7] [MQTT-3.2.2-16]
         if hasAssignedClientID { answer.properties.assignedClientIdentifier = session.clientID }
         if let keepAlive = settings.serverKeepAlive { answer.properties.serverKeepAlive = keepAlive }
+        if let authentication {
+            // [MQTT-4.12.0-5]
+            answer.properties.authenticationMethod = authentication.method
+            answer.properties.authenticationData = packet.properties.authenticationData
+        }
+        // [MQTT-3.1.2-28]
         if packet.properties.requestResponseInformation == true, !settings.responseInformation.isEmpty {
             answer.properties.responseInformation = settings.responseInformation
         }
         return answer
     }
 
-    /// PINGREQ. [MQTT-3.12.4-1]
+    /// PINGREQ. [MQTT-3.12.4-1] [MQTT3-3.12.4-1]
     func handlePing() {
-        write { PingEncoder.appendResponse(to: $0) }
+        write(.pingresp) { PingEncoder.appendResponse(to: $0) }
         guard shard.rules.wantsPing, let session, let packet = connect else { return }
         shard.rules.clientPing(self, packet: packet, session: session)
     }
 
-    /// DISCONNECT: 0x04 keeps the will, all else drops it. [MQTT-3.14.4-3]
+    /// DISCONNECT: 0x04 keeps the will, all else drops it. [MQTT-3.14.4-3] [MQTT-3.1.2-10] [MQTT3-3.14.4-3]
     func handleDisconnect(_ packet: DisconnectPacket) throws(ProtocolViolation) {
-        guard let session else { return }
+        guard let session else {
+            // In the middle of an enhanced authentication.
+            close(reason: packet.reason == .normalDisconnection ? "normal" : packet.reason.eventName, code: nil)
+            return
+        }
         if let interval = packet.properties.sessionExpiryInterval {
             if session.expiryInterval == 0, interval != 0 {
                 throw ProtocolViolation(

@@ -34,7 +34,7 @@ extension Connection {
             throw ProtocolViolation(
                 .payloadFormatInvalid, clause: "MQTT-3.3.2.3.2", "The payload is announced as UTF-8 and is not.")
         }
-        write {
+        write(packet.qos == .atLeastOnce ? .puback : .pubrec) {
             AckEncoder.append(
                 packet.qos == .atLeastOnce ? .puback : .pubrec, packetIdentifier: packet.packetIdentifier,
                 reason: .payloadFormatInvalid, version: version, to: $0)
@@ -215,7 +215,7 @@ extension Connection {
 
     @inline(__always)
     private func acknowledge(_ type: PacketType, _ identifier: UInt16, _ reason: ReasonCode) {
-        write { AckEncoder.append(type, packetIdentifier: identifier, reason: reason, version: version, to: $0) }
+        write(type) { AckEncoder.append(type, packetIdentifier: identifier, reason: reason, version: version, to: $0) }
     }
 
     /// Remembers the packet identifier until PUBREL. [MQTT-4.3.3-10]

@@ -4,6 +4,7 @@ import Topics
 
 extension Connection {
     /// SUBSCRIBE: each filter is granted or refused for itself; routing is in force when SUBACK leaves. [MQTT-3.8.4-1]
+    /// [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.8.4-7] [MQTT-3.9.3-1] [MQTT3-3.8.4-1] [MQTT3-3.8.4-2]
     func handleSubscribe(_ packet: SubscribePacket) throws(ProtocolViolation) {
         guard let session, let denied = try deniedSubscriptions(packet, session: session) else { return }
         let identifier = packet.properties.subscriptionIdentifiers.first ?? 0
@@ -42,13 +43,13 @@ extension Connection {
             reasons.append(ReasonCode.granted(options.qos))
         }
         if session.durable != nil { shard.durable?.hold(self) }
-        write {
+        write(.suback) {
             SubackPacket(packetIdentifier: packet.packetIdentifier, reasons: reasons).encode(to: $0, version: version)
         }
         for (subscription, isNew) in replays { sendRetained(subscription, isNew: isNew, session: session) }
     }
 
-    /// Puts a subscription in force, in place of one with the same filter. [MQTT-3.8.4-3]
+    /// Puts a subscription in force, in place of one with the same filter. [MQTT-3.8.4-3] [MQTT3-3.8.4-3]
     /// - Returns: whether there was none.
     func install(_ subscription: Subscription, in session: Session, properties: Properties) -> Bool {
         let previous = session.subscriptions.updateValue(subscription, forKey: ByteString(subscription.filter))
@@ -104,7 +105,7 @@ extension Connection {
         }
     }
 
-    /// The retained messages of a new subscription. [MQTT-3.3.1-9]
+    /// The retained messages of a new subscription. [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11] [MQTT3-3.3.1-6]
     func sendRetained(_ subscription: Subscription, isNew: Bool, session: Session) {
         let handling = subscription.options.retainHandling
         guard subscription.shared == nil, handling == 0 || handling == 1 && isNew else { return }
@@ -127,7 +128,8 @@ extension Connection {
         sendWaiting()
     }
 
-    /// UNSUBSCRIBE. [MQTT-3.10.4-4]
+    /// UNSUBSCRIBE: filters are compared byte by byte. [MQTT-3.10.4-1] [MQTT-3.10.4-2] [MQTT-3.10.4-4] [MQTT-3.10.4-5]
+    /// [MQTT-3.10.4-6] [MQTT-3.11.3-1] [MQTT3-3.10.4-1] [MQTT3-3.10.4-4]
     func handleUnsubscribe(_ packet: UnsubscribePacket) {
         guard let session else { return }
         var reasons: [ReasonCode] = []
@@ -146,7 +148,7 @@ extension Connection {
             tellUnsubscribed(subscription, session: session)
         }
         if session.durable != nil { shard.durable?.hold(self) }
-        write {
+        write(.unsuback) {
             UnsubackPacket(packetIdentifier: packet.packetIdentifier, reasons: reasons).encode(to: $0, version: version)
         }
     }

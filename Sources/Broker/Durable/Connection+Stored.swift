@@ -54,7 +54,7 @@ extension Connection {
             close(reason: "quota_exceeded", code: nil)
             return
         }
-        write {
+        write(packet.qos == .atLeastOnce ? .puback : .pubrec) {
             AckEncoder.append(
                 packet.qos == .atLeastOnce ? .puback : .pubrec, packetIdentifier: packet.packetIdentifier,
                 reason: .quotaExceeded, version: version, to: $0)

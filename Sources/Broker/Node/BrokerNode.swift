@@ -42,6 +42,7 @@ package final class BrokerNode: @unchecked Sendable {
     private(set) var listenerContexts: [(context: ListenerContext, address: String)] = []
     private var store: DurableStore?
     let recovered = RecoveredExchanges()
+    let redirectionInForce = Guarded<Redirection?>(nil)
     private let ruleSnapshot = Mutex(RuleSnapshot.empty)
     private let clientNumber = Atomic<UInt64>(0)
     let wakeTimer = WakeTimer()

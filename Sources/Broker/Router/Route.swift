@@ -16,7 +16,7 @@ struct SubscriptionIdentifiers {
 }
 
 /// One session on this shard that gets the messages of a route, once, at the highest QoS of what it subscribed.
-/// [MQTT-3.3.5-1]
+/// [MQTT-3.3.4-2] [MQTT3-3.3.5-1]
 struct LocalTarget {
     let session: Session
     var qos: UInt8

@@ -162,7 +162,7 @@ final class RuleStage {
             return gate.counters.add(.sampled, rows: count)
         }
         do throws(EvaluationError) {
-            private let templates = prepareTemplates(runner.rule)
+            let templates = prepareTemplates(runner.rule)
             let keys = try context.arena.allocate(RowGate.Keys.self, count: count)
             for index in 0..<count {
                 keys[index] = try gate.gate.keys(

@@ -40,7 +40,8 @@ extension Shard {
         return Session(id: nextSessionID(), clientID: packet.clientID, publisher: publisher, shard: index, now: wall)
     }
 
-    /// The session is on this shard: ends its old connection and gives it to the new one. [MQTT-3.1.4-3]
+    /// The session is on this shard: ends its old connection and gives it to the new one. [MQTT-3.1.4-3] [MQTT-3.1.4-4]
+    /// [MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT3-3.1.2-4] [MQTT3-3.1.2-6] [MQTT3-3.1.4-2] [MQTT3-3.1.4-3]
     private func takeOver(_ session: Session, for connection: Connection, packet: ConnectPacket) {
         guard sessions[ObjectIdentifier(session)] != nil, !isLeaving(session) else {
             // On its way here or away: try again when the mail that moves it has been read.
@@ -168,7 +169,8 @@ extension Shard {
 
     // MARK: Absence and end
 
-    /// The client is gone: ends the session or keeps it for its expiry interval. [MQTT-3.1.2-23]
+    /// The client is gone: ends the session or keeps it for its expiry interval. [MQTT-3.1.2-23] [MQTT-3.1.2-8]
+    /// [MQTT-4.1.0-1] [MQTT3-3.1.2-8]
     func clientLeft(_ session: Session) {
         session.connection = nil
         session.setOnline(false)
@@ -231,7 +233,8 @@ extension Shard {
         }
     }
 
-    /// Ends a session: its subscriptions, what waited, its name. A delayed will is due now. [MQTT-3.1.3-9]
+    /// Ends a session: its subscriptions, what waited, its name. A delayed will is due now.
+    /// [MQTT-4.1.0-2]
     func terminate(_ session: Session, reason: String) {
         guard !session.isTerminated else { return }
         session.isTerminated = true
@@ -306,6 +309,7 @@ extension Shard {
         }
     }
 
+    /// [MQTT-3.1.2-16] [MQTT-3.1.2-17] [MQTT-3.1.3-10] [MQTT3-3.1.2-16] [MQTT3-3.1.2-17]
     func makeWill(_ will: WillMessage, session: Session) -> Will {
         let message = withBytes(will.topic) { topic in
             will.payload.withUnsafeBytes { payload in

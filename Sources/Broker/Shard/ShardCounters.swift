@@ -1,3 +1,4 @@
+import MQTTCodec
 import Synchronization
 
 /// A count that one thread raises and any thread reads: a plain load and store, no locked instruction.
@@ -16,8 +17,8 @@ struct Counter: ~Copyable {
 final class ShardCounters: Sendable {
     let bytesReceived = Counter()
     let bytesSent = Counter()
-    let packetsReceived = Counter()
-    let packetsSent = Counter()
+    private let packetsReceived = InlineArray<16, Counter> { _ in Counter() }
+    private let packetsSent = InlineArray<16, Counter> { _ in Counter() }
     let receivedQoS0 = Counter()
     let receivedQoS1 = Counter()
     let receivedQoS2 = Counter()
@@ -68,6 +69,12 @@ final class ShardCounters: Sendable {
     let willsDenied = Counter()
 
     @inline(__always)
+    func received(_ type: PacketType) { packetsReceived[Int(type.rawValue)].add(1) }
+
+    @inline(__always)
+    func sent(_ type: PacketType) { packetsSent[Int(type.rawValue)].add(1) }
+
+    @inline(__always)
     func countReceived(qos: UInt8) {
         switch qos {
         case 0: receivedQoS0.add(1)
@@ -104,12 +111,13 @@ final class ShardCounters: Sendable {
             + droppedTooLarge.current
         return [
             ("bytes.received", bytesReceived.current), ("bytes.sent", bytesSent.current),
-            ("packets.received", packetsReceived.current), ("packets.sent", packetsSent.current),
             ("messages.received", received), ("messages.sent", sent),
             ("messages.qos0.received", receivedQoS0.current), ("messages.qos0.sent", sentQoS0.current),
             ("messages.qos1.received", receivedQoS1.current), ("messages.qos1.sent", sentQoS1.current),
             ("messages.qos2.received", receivedQoS2.current), ("messages.qos2.sent", sentQoS2.current),
             ("messages.acked", messagesAcked.current),
+            ("messages.publish", received), ("messages.delivered", sent),
+            ("messages.dropped", messagesDroppedNoSubscribers.current + droppedAwaitingRelease.current),
             ("messages.dropped.no_subscribers", messagesDroppedNoSubscribers.current),
             ("messages.dropped.await_pubrel_timeout", droppedAwaitingRelease.current),
             ("messages.redispatched", messagesRedispatched.current),
@@ -134,7 +142,27 @@ final class ShardCounters: Sendable {
             ("client.subscribe", subscribes.current), ("client.unsubscribe", unsubscribes.current),
             ("session.created", sessionsCreated.current), ("session.resumed", sessionsResumed.current),
             ("session.takenover", sessionsTakenOver.current), ("session.terminated", sessionsTerminated.current),
-        ] + accessMetrics
+        ] + packetMetrics + accessMetrics
+    }
+
+    /// By packet type, under EMQX's names; those that only one side sends have one figure.
+    private var packetMetrics: [(name: String, value: Int)] {
+        var metrics: [(name: String, value: Int)] = []
+        var (received, sent) = (0, 0)
+        for type in PacketType.allCases {
+            let (fromClients, toClients) = (
+                packetsReceived[Int(type.rawValue)].current, packetsSent[Int(type.rawValue)].current
+            )
+            received += fromClients
+            sent += toClients
+            if type.isSent(by: .client) { metrics.append(("packets.\(type).received", fromClients)) }
+            if type.isSent(by: .server) { metrics.append(("packets.\(type).sent", toClients)) }
+        }
+        return metrics + [
+            ("packets.received", received), ("packets.sent", sent),
+            ("client.connack", packetsSent[Int(PacketType.connack.rawValue)].current),
+            ("packets.connack.error", connectsRefused.current),
+        ]
     }
 
     private var accessMetrics: [(name: String, value: Int)] {
@@ -142,6 +170,9 @@ final class ShardCounters: Sendable {
             ("authentication.success", authenticated.current),
             ("authentication.success.anonymous", authenticatedAnonymous.current),
             ("authentication.failure", authenticationFailed.current),
+            ("client.authenticate", authenticated.current + authenticationFailed.current),
+            ("client.auth.anonymous", authenticatedAnonymous.current),
+            ("client.authorize", authorizationAllowed.current + authorizationDenied.current),
             ("authorization.allow", authorizationAllowed.current), ("authorization.deny", authorizationDenied.current),
             ("authorization.cache_hit", authorizationCacheHits.current),
             ("authorization.cache_miss", authorizationCacheMisses.current),

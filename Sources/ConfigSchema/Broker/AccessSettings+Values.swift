@@ -19,6 +19,8 @@ extension AuthenticatorSettings {
         typealias Fields = BrokerFields.Authentication
         if values[Fields.mechanism] == "client_certificate" {
             self = .certificate
+        } else if values[Fields.mechanism] == "scram" {
+            self = .scram(values[Fields.scramAlgorithm], iterations: values[Fields.iterationCount])
         } else if values[Fields.mechanism] == "jwt" {
             self = .token(TokenSettings(values))
         } else if values[Fields.backend] == "http" {

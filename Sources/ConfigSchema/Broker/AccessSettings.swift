@@ -12,9 +12,14 @@ package struct AccessSettings: Sendable {
 
 package enum AuthenticatorSettings: Sendable {
     package enum UserID: String, Sendable, CaseIterable { case username, clientid }
+    package enum ScramAlgorithm: String, Sendable, CaseIterable { case sha256, sha512 }
+
+    /// Of RFC 7677, and EMQX's.
+    package static let scramIterations = 4096
 
     case builtIn(userID: UserID, hash: PasswordHashSettings, bootstrapFile: String?, bootstrapHashes: Bool)
     case passwordFile(path: String, userID: UserID, hash: PasswordHashSettings)
+    case scram(ScramAlgorithm, iterations: Int)
     case token(TokenSettings)
     case http(HTTPAccessSettings)
     case certificate
@@ -24,6 +29,7 @@ package enum AuthenticatorSettings: Sendable {
         switch self {
         case .builtIn: "password_based:built_in_database"
         case .passwordFile: "password_based:file"
+        case .scram: "scram:built_in_database"
         case .token: "jwt"
         case .http: "password_based:http"
         case .certificate: "client_certificate"

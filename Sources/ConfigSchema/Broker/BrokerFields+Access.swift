@@ -78,8 +78,8 @@ extension BrokerFields {
 
     enum Authentication {
         static let mechanism = Field(
-            "mechanism", .choice("password_based", "jwt", "client_certificate"), .required, doc: "How clients prove it."
-        )
+            "mechanism", .choice("password_based", "scram", "jwt", "client_certificate"), .required,
+            doc: "How clients prove it.")
         static let backend = Field(
             "backend", .choice("built_in_database", "file", "http"), default: "built_in_database",
             doc: "Who knows the passwords.")
@@ -99,6 +99,19 @@ extension BrokerFields {
         static let path = Field(
             "path", .nonEmptyString, .required, doc: "mosquitto_passwd's format, or EMQX's CSV or JSON.")
         static let file = FieldSet("authentication", common + [userID, hash, path])
+
+        static let scramAlgorithm = Field(
+            "algorithm", FieldType<AuthenticatorSettings.ScramAlgorithm>.choice, default: .sha256,
+            doc: "The hash function; the Authentication Method is SCRAM-SHA-256 or SCRAM-SHA-512.")
+        static let iterationCount = Field(
+            "iteration_count", .int(AuthenticatorSettings.scramIterations...10_000_000),
+            default: AuthenticatorSettings.scramIterations, doc: "Of new users' passwords.")
+        static let scram = FieldSet("authentication", common + [scramAlgorithm, iterationCount]) { values, context in
+            if values[backend] != "built_in_database" {
+                context.report(
+                    values.problem(.badValue, "mechanism scram has the backend built_in_database alone", at: backend))
+            }
+        }
 
         static let http = FieldSet("authentication", common + HTTPAccess.shared)
         static let certificate = FieldSet("authentication", [mechanism, enable])
@@ -149,6 +162,7 @@ extension BrokerFields {
             switch (node["mechanism"]?.text, node["backend"]?.text) {
             case ("jwt", _): set = token
             case ("client_certificate", _): set = certificate
+            case ("scram", _): set = scram
             case (_, "http"): set = http
             case (_, "file"): set = file
             default: set = builtIn

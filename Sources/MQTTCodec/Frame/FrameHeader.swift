@@ -59,7 +59,7 @@ public struct FrameHeader: Equatable, Sendable {
     @inlinable @inline(__always)
     public static func checkedType(_ first: UInt8, _ version: ProtocolVersion) throws(ProtocolViolation) -> PacketType {
         guard let type = PacketType(rawValue: first >> 4) else {
-            throw .malformed("MQTT-2.1.2-1", "Packet type 0 is reserved.")
+            throw .malformed("MQTT5 §2.1.2", "Packet type 0 is reserved.")
         }
         let flags = first & 15
         switch type {

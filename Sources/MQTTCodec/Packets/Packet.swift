@@ -154,7 +154,7 @@ extension Packet {
 
 extension PacketType {
     /// Which side sends such packets. [MQTT5 §2.1.2]
-    func isSent(by peer: Peer) -> Bool {
+    package func isSent(by peer: Peer) -> Bool {
         switch self {
         case .connect, .subscribe, .unsubscribe, .pingreq: peer == .client
         case .connack, .suback, .unsuback, .pingresp: peer == .server

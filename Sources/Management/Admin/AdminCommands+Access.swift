@@ -13,11 +13,12 @@ extension AdminCommands {
             try c.userList()
         },
         Command(
-            name: "users add", arguments: "<UserID> <Password|-> [superuser]",
-            summary: "Add a built-in user; - reads the password from standard input"
+            name: "users add", arguments: "<UserID> <Password|-> [superuser] [--scram]",
+            summary: "Add a built-in user; - reads the password from standard input, --scram makes a SCRAM verifier"
         ) { c, a throws(AdminError) in try c.addUser(a) },
         Command(
-            name: "users passwd", arguments: "<UserID> <Password|->", summary: "Give a built-in user another password"
+            name: "users passwd", arguments: "<UserID> <Password|-> [--scram]",
+            summary: "Give a built-in user another password"
         ) { c, a throws(AdminError) in try c.changePassword(a) },
         Command(
             name: "users del", arguments: "<UserID>", summary: "Remove a built-in user and end its sessions"
@@ -91,28 +92,34 @@ extension AdminCommands {
     }
 
     private func addUser(_ arguments: [String]) throws(AdminError) -> Result {
-        guard arguments.count == 2 || arguments.count == 3 && arguments[2] == "superuser" else {
-            throw .usage("usage: sluice ctl users add <UserID> <Password|-> [superuser]")
-        }
+        let options = arguments.dropFirst(2)
+        guard arguments.count >= 2, Set(options).count == options.count,
+            options.allSatisfy({ ["superuser", "--scram"].contains($0) })
+        else { throw .usage("usage: sluice ctl users add <UserID> <Password|-> [superuser] [--scram]") }
         let access = try access
-        let hash = try hash(arguments[1], access)
+        let hash = try hash(arguments[1], access, forScram: options.contains("--scram"))
         try change { () throws(AccessFailure) in
-            try access.users.apply([.add(arguments[0], UserRecord(hash: hash, isSuperuser: arguments.count == 3))])
+            try access.users.apply([
+                .add(arguments[0], UserRecord(hash: hash, isSuperuser: options.contains("superuser")))
+            ])
         }
         return ok
     }
 
     private func changePassword(_ arguments: [String]) throws(AdminError) -> Result {
-        guard arguments.count == 2 else { throw .usage("usage: sluice ctl users passwd <UserID> <Password|->") }
+        guard arguments.count == 2 || arguments.count == 3 && arguments[2] == "--scram" else {
+            throw .usage("usage: sluice ctl users passwd <UserID> <Password|-> [--scram]")
+        }
         let access = try access
-        let hash = try hash(arguments[1], access)
+        let hash = try hash(arguments[1], access, forScram: arguments.count == 3)
         try change { () throws(AccessFailure) in try access.users.apply([.password(arguments[0], hash)]) }
         return ok
     }
 
-    private func hash(_ password: String, _ access: AccessControl) throws(AdminError) -> PasswordHash {
+    private func hash(_ password: String, _ access: AccessControl, forScram: Bool) throws(AdminError) -> PasswordHash {
         guard !password.isEmpty else { throw .usage("the password is empty") }
-        guard let hash = access.passwordAlgorithm.hash(Array(password.utf8)) else {
+        let algorithm = forScram ? access.scramAlgorithm : access.passwordAlgorithm
+        guard let hash = algorithm.hash(Array(password.utf8)) else {
             throw .failed("the configured algorithm can't take this password")
         }
         return hash

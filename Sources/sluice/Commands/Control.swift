@@ -15,6 +15,9 @@ struct Control: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    @Flag(help: "With users add and users passwd: keep a verifier for SCRAM.")
+    var scram = false
+
     @Argument(help: "The command and its arguments.")
     var words: [String] = []
 
@@ -68,6 +71,7 @@ struct Control: ParsableCommand {
         if command == "users import", let path = arguments.first {
             arguments[0] = URL(fileURLWithPath: path).path
         }
+        if scram { arguments.append("--scram") }
         return arguments
     }
 

@@ -35,6 +35,7 @@ final class TestClient {
     private(set) var descriptor: Int32
     private(set) var isEnded = false
     private(set) var connack: ConnackPacket?
+    private(set) var disconnect: DisconnectPacket?
     private(set) var subacks = 0
     private(set) var refusedSubscriptions: [ReasonCode] = []
     private(set) var sawDuplicateFlag = false
@@ -155,6 +156,7 @@ final class TestClient {
         case .suback(let packet):
             subacks += 1
             refusedSubscriptions += packet.reasons.filter(\.isError)
+        case .disconnect(let packet): disconnect = packet
         case .pingresp: pongs += 1
         case .publish(let packet): take(packet)
         case .pubrel(let ack):
