@@ -10,11 +10,15 @@ from support.waiting import wait_for
 PUBLISHERS, EACH = 12, 400
 
 
-@pytest.fixture(scope="module", params=[1, 2, 4], ids=lambda n: f"shards={n}")
+KINDS = [(shards, durability) for durability in ("none", "process") for shards in (1, 2, 4)]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"shards={kind[0]}-{kind[1]}")
 def sharded(request):
     from support.broker import Sluice
 
-    broker = Sluice({"node": {"shards": request.param}, "mqtt": {"max_mqueue_len": 100_000}}).start()
+    shards, durability = request.param
+    broker = Sluice({"node": {"shards": shards}, "durability": durability, "mqtt": {"max_mqueue_len": 100_000}}).start()
     yield broker
     try:
         broker.terminate()

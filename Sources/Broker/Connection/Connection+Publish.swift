@@ -224,6 +224,7 @@ extension Connection {
         _ packet: PublishView, _ message: MessageView, session: Session
     ) throws(ProtocolViolation) -> Bool {
         if session.awaitingRelease.contains(packet.packetIdentifier) {
+            if session.durable != nil { shard.durable?.holdBehindAll(self) }
             acknowledge(.pubrec, packet.packetIdentifier, true)
             return false
         }

@@ -24,6 +24,8 @@ final class DurableSession {
     var exchangeQueue: StoredQueue?
     /// The client's QoS 2 messages that await their PUBREL: packet identifier → position in ``exchangeQueue``.
     var exchanges: [UInt16: UInt64] = [:]
+    /// Those of them that other shards store a part of; the session stays on its shard until they are taken.
+    var pendingExchanges = 0
     /// The first position that waits.
     var next: UInt64
     var page: Deque<Paged> = []

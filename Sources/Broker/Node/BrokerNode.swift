@@ -107,11 +107,6 @@ package final class BrokerNode: @unchecked Sendable {
         }
         for index in 0..<epollCount { epollLoops.append(try EpollLoop(shard: shards[index])) }
         if let storage = options.storage {
-            if shards.count > 1 {
-                logger.warning(
-                    "Durable storage with more than one shard can leave clients without their answers: set node.shards to 1.",
-                    metadata: ["node.shards": "\(shards.count)"])
-            }
             let store = try openStore(storage)
             self.store = store
             for shard in shards { shard.durable = DurableStage(store: store, shard: shard) }

@@ -248,8 +248,12 @@ extension Shard {
     ) {
         let kept = shared ?? Message.make(copying: message)
         shared = kept
-        if qos > 0, session.isStored { durable?.await(shards: 1 << UInt64(index)) }
-        arriving[ObjectIdentifier(session), default: []].append(
+        if qos > 0, session.isStored { durable?.awaitArrival() }
+        if arriving[ObjectIdentifier(session)] == nil {
+            lastArrival += 1
+            arriving[ObjectIdentifier(session)] = Arrival(turn: lastArrival)
+        }
+        arriving[ObjectIdentifier(session)]?.messages.append(
             QueuedMessage(message: kept, qos: qos, isRetained: isRetained, identifiers: identifiers))
     }
 
@@ -306,7 +310,10 @@ extension Shard {
         for group in route.groups { deliverToGroup(message, &shared, group: group) }
     }
 
-    private func deliverToGroup(_ message: MessageView, _ shared: inout Message?, group: GroupSnapshot) {
+    /// - Parameter isMail: another shard's message, or that of a session that has gone: no client of this shard waits for it.
+    private func deliverToGroup(
+        _ message: MessageView, _ shared: inout Message?, group: GroupSnapshot, isMail: Bool = false
+    ) {
         let chosen = group.choose(router.strategy, message: message, sticky: &sticky, shard: index, random: &random)
         guard let chosen else { return }
         let place = chosen.session.place.shard
@@ -315,7 +322,9 @@ extension Shard {
         } else {
             let kept = shared ?? Message.make(copying: message)
             shared = kept
-            if message.traits.qos > 0, chosen.session.isStored { durable?.await(shards: 1 << UInt64(place)) }
+            if message.traits.qos > 0, chosen.session.isStored {
+                if isMail { durable?.relay(to: place) } else { durable?.await(shards: 1 << UInt64(place)) }
+            }
             useOutbox(place).append(kept, to: chosen)
         }
     }
@@ -325,7 +334,7 @@ extension Shard {
         let place = subscription.session.place.shard
         guard place == index || isLeaving(subscription.session) else {
             // It has moved on; the mail follows it.
-            if message.traits.qos > 0, subscription.session.isStored { durable?.await(shards: 1 << UInt64(place)) }
+            if message.traits.qos > 0, subscription.session.isStored { durable?.relay(to: place) }
             useOutbox(place).append(message, to: subscription)
             return
         }
@@ -349,7 +358,7 @@ extension Shard {
         }
         counters.messagesRedispatched.add(1)
         var shared: Message? = message
-        deliverToGroup(message.view, &shared, group: group)
+        deliverToGroup(message.view, &shared, group: group, isMail: true)
     }
 
     private func offerShared(_ message: MessageView, _ shared: inout Message?, to subscription: Subscription) {

@@ -13,6 +13,13 @@ struct Departure {
     var arrival: @Sendable (Shard) -> Void
 }
 
+/// A session on its way here: what came for it meanwhile.
+struct Arrival {
+    /// Counts such sessions up.
+    let turn: UInt64
+    var messages: [QueuedMessage] = []
+}
+
 extension Shard {
     /// Finds or makes the session of a CONNECT, wherever it is, and lets the connection in when it is here.
     func claimSession(for connection: Connection, packet: ConnectPacket) {
@@ -105,6 +112,11 @@ extension Shard {
             }
             return
         }
+        if let stored = session.durable, stored.pendingExchanges > 0 {
+            // What other shards are asked for comes back to this one.
+            execute { $0.handOver(session, to: target, connection: connection, user: user, packet: packet) }
+            return
+        }
         depart(session, to: target) { shard in
             if session.isTerminated {
                 if connection.phase == .awaitingSession { shard.claimSession(for: connection, packet: packet) }
@@ -141,18 +153,20 @@ extension Shard {
         send(to: departure.target) { [arrival = departure.arrival] in $0.arrive(session, arrival) }
     }
 
+    private func takeParked(for session: Session) -> [QueuedMessage] {
+        arriving.removeValue(forKey: ObjectIdentifier(session))?.messages ?? []
+    }
+
     private func arrive(_ session: Session, _ arrival: (Shard) -> Void) {
         session.attach(to: index)
         // An administrator may have ended it on its way.
         guard !session.isTerminated else {
-            for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] {
-                passOn(message, of: session)
-            }
+            for message in takeParked(for: session) { passOn(message, of: session) }
             arrival(self)
             return
         }
         sessions[ObjectIdentifier(session)] = session
-        for message in arriving.removeValue(forKey: ObjectIdentifier(session)) ?? [] {
+        for message in takeParked(for: session) {
             if message.qos > 0, let stored = session.durable {
                 var shared: Message? = message.message
                 withExtendedLifetime(message.message) {

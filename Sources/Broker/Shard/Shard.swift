@@ -53,7 +53,11 @@ final class Shard: @unchecked Sendable {
     var nextRetry: Int64 = 0
     var nextReleaseCheck: Int64 = 0
     /// Sessions on their way here: what came for them meanwhile.
-    var arriving: [ObjectIdentifier: [QueuedMessage]] = [:]
+    var arriving: [ObjectIdentifier: Arrival] = [:]
+    /// The turn of the last session that something came for while it was on its way here.
+    var lastArrival: UInt64 = 0
+    /// The turn of the first one of those that are still on their way; `.max` without any.
+    var firstArrival: UInt64 { arriving.values.lazy.map(\.turn).min() ?? .max }
     /// Sessions that have left in name, while mail by old routes may still come.
     var leaving: [ObjectIdentifier: Departure] = [:]
     var connections: Set<Connection> = []
@@ -234,6 +238,8 @@ final class Shard: @unchecked Sendable {
             bytes += stream.count + receive(stream)
             stream.removeAll()
         }
+        // What was refused of the mail is its senders' affair, not that of the client that is read next.
+        _ = durable?.takeRefusal()
         mailbox.recycle(incoming, bytes: bytes)
         incoming.removeAll(keepingCapacity: true)
     }

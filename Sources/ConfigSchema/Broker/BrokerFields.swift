@@ -12,7 +12,7 @@ package enum BrokerFields {
     static let ruleEngine = Field(group: "rule_engine", RuleEngine.all, doc: "How rules run.")
     static let log = Field(group: "log", Log.all, doc: "What the node writes down.")
     static let durability = Field(
-        "durability", FieldType<DurabilityMode>.choice, default: .none,
+        "durability", FieldType<DurabilityMode>.choice, default: .process,
         doc:
             "What must have happened before a message is acknowledged: `process` (written to the kernel: survives the death "
             + "of the process), `fsync` (synced to the disk: survives power loss), `none` (memory only: a restart loses all "
