@@ -78,11 +78,11 @@ class Row:
     """`target` is the most that `value` may be; `value` names what is compared."""
     name: str
     title: str
-    kind: str                     # versus, mallocs, idle, rules, webhook
+    kind: str                     # versus, mallocs, idle, rules, webhook, durability, offline
     target: float
     load: list[str] = field(default_factory=list)
     seconds: float = 5
-    variant: str = ""             # rules: miss or file; webhook: the batch size
+    variant: str = ""             # rules: miss or file; webhook: the batch size; durability: what is compared with none
 
 
 def load(scenario: str, qos: int, *more: str) -> list[str]:
@@ -108,6 +108,11 @@ ROWS = [
     Row("rule-file", "10,000/s QoS 1, matching rule → file, + µs", "rules", 1.0, variant="file", seconds=10),
     Row("webhook", "webhook, µs per POST above no rule", "webhook", 35.0, variant="1"),
     Row("webhook-100", "webhook, 100 a body, µs per message above no rule", "webhook", 2.0, variant="100"),
+]
+ROWS += [
+    Row("kept-clean", "20,000/s QoS 1, clean sessions, durability process ÷ none", "durability", 1.05,
+        load("p2p", 1, "--rate", "20000"), seconds=8, variant="process"),
+    Row("kept-offline", "QoS 1 to an absent session, kept ÷ Mosquitto in memory", "offline", 1.5, load("offline", 1, "--count", "90000")),
 ]
 RULE_LOAD = load("drain", 1, "--json-payload", "--size", "200", "--topic", "t/%i", "--rate", "10000", "--inflight", "1000")
 
@@ -164,13 +169,15 @@ class Bench:
         self.preload = BUILD / "malloc_count.so"
         self.children: list = []
 
-    def broker(self, which: str, rules: dict | None = None, env: dict | None = None):
+    def broker(self, which: str, rules: dict | None = None, env: dict | None = None, durability=None):
         if which == MOSQUITTO:
             made = Mosquitto(env)
         else:
             config = {"log": {"level": "warning"}, "mqtt": {"max_mqueue_len": 100_000}}
             if self.options.shards:
                 config["node"] = {"shards": self.options.shards}
+            if durability or self.options.durability:
+                config["durability"] = durability or self.options.durability
             made = Sluice(config, rules, env=env)
         self.children.append(made)
         return made.start()
@@ -257,6 +264,30 @@ class Bench:
         base, with_rule = cpu["none"], cpu[row.variant]
         value = with_rule / base if row.variant == "miss" else with_rule - base
         return {"value": value, "cpu": {SLUICE: with_rule, "without": base}, "runs": {SLUICE: runs[row.variant], "without": runs["none"]}}
+
+    def durability(self, row: Row) -> dict:
+        """The same work with and without storage, in turn."""
+        runs = {"none": [], row.variant: []}
+        for _ in range(max(self.options.runs, 1 if self.options.quick else 5)):
+            for mode in runs:
+                broker = self.broker(SLUICE, durability=mode)
+                runs[mode].append(self.run_load(broker, [*row.load, *self.times(row)]))
+                self.stop(broker)
+        cpu = {mode: median(f["measured"]["cpu_us_per_msg"] for f in got) for mode, got in runs.items()}
+        return {"value": cpu[row.variant] / cpu["none"], "cpu": {SLUICE: cpu[row.variant], "without": cpu["none"]},
+                "runs": {SLUICE: runs[row.variant], "without": runs["none"]}}
+
+    def offline(self, row: Row) -> dict:
+        """CPU time per message that is queued for an absent session."""
+        runs = {SLUICE: [], MOSQUITTO: []}
+        for _ in range(self.options.runs):
+            for which in (MOSQUITTO, SLUICE):
+                broker = self.broker(which)
+                runs[which].append(self.run_load(broker, row.load))
+                self.stop(broker)
+        cpu = {which: median(f["enqueue"]["cpu_us_per_msg"] for f in got) for which, got in runs.items()}
+        replay = median(f["replay"]["out_per_s"] for f in runs[SLUICE])
+        return {"value": cpu[SLUICE] / cpu[MOSQUITTO], "cpu": cpu, "runs": runs, "note": f"replay {replay:,.0f}/s"}
 
     def webhook(self, row: Row) -> dict:
         """CPU time from the first message until the sink has everything, less that of the same load without a rule."""
@@ -374,6 +405,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="ROW", help="a row's name or its beginning; may be repeated")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--shards", type=int, default=0, help="node.shards (default: the product's)")
+    parser.add_argument("--durability", choices=["none", "process", "fsync"], help="(default: the product's)")
     parser.add_argument("--quick", action="store_true", help="one short run of each: to see that it works, not to compare")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure to FILE")
     parser.add_argument("--gate", action="store_true", help="exit with 3 when a target is missed")

@@ -1,5 +1,7 @@
 """Publishers and subscribers that live on over the broker's death, and remember what was acknowledged to them."""
 
+import math
+import random
 import struct
 import threading
 import time
@@ -12,15 +14,17 @@ _GONE = (Closed, ConnectionError, OSError, AssertionError)
 class Persistent(threading.Thread):
     """A client with a session that is kept; connects again whenever its connection ends."""
 
-    def __init__(self, broker, client_id: str):
+    def __init__(self, broker, client_id: str, hops=False):
         super().__init__(daemon=True)
         self.broker, self.client_id = broker, client_id
+        self.hops = hops  # connects anew again and again, which takes its own session over
         self.client: Client | None = None
         self.incoming: set[int] = set()  # QoS 2 identifiers that were received and not released
         self.connections = 0
         self.absent = 0  # connections that did not find their session
         self.ending = threading.Event()
         self.error: BaseException | None = None
+        self.leaves_at = math.inf
 
     def connect(self) -> Client:
         client = Client(self.broker.port, self.client_id, clean=False, connect=False, timeout=5)
@@ -34,19 +38,32 @@ class Persistent(threading.Thread):
 
     def run(self) -> None:
         while not self.ending.is_set():
+            former, self.client = self.client, None
             try:
                 self.client = self.connect()
+                if former:
+                    former.close()
+                self.leaves_at = time.monotonic() + random.uniform(0.005, 0.05) if self.hops else math.inf
                 self.serve(self.client)
             except _GONE:
-                time.sleep(0.005)
+                for client in (former, self.client):
+                    if client:
+                        client.close()
+                self.client = None
+                self.ending.wait(0.005)  # the broker may be gone for a while
             except BaseException as error:  # noqa: BLE001  (the test reports it)
                 self.error = error
-                return
-            finally:
-                if self.client:
-                    self.client.close()
+                break
+        if self.client:
+            self.client.close()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether this connection is the one to be used; otherwise it ends, or another one takes over."""
+        return not self.ending.is_set() and time.monotonic() < self.leaves_at
 
     def serve(self, client: Client) -> None:
+        """Returns when ``goes_on`` is false."""
         raise NotImplementedError
 
     def end(self) -> None:
@@ -56,8 +73,8 @@ class Persistent(threading.Thread):
 
 
 class Subscriber(Persistent):
-    def __init__(self, broker, client_id: str, topic: str, qos: int):
-        super().__init__(broker, client_id)
+    def __init__(self, broker, client_id: str, topic: str, qos: int, hops=False):
+        super().__init__(broker, client_id, hops)
         self.topic, self.qos = topic, qos
         self.received: list[int] = []
 
@@ -68,17 +85,23 @@ class Subscriber(Persistent):
         client.disconnect()
 
     def serve(self, client: Client) -> None:
-        while not self.ending.is_set():
-            client.read(0.05)
-            while client.messages:
-                self.received.append(int(client.messages.popleft().payload[:12]))
+        try:
+            while self.goes_on:
+                client.read(0.05)
+                self.take_messages(client)
+        finally:
+            self.take_messages(client)
+
+    def take_messages(self, client: Client) -> None:
+        while client.messages:
+            self.received.append(int(client.messages.popleft().payload[:12]))
 
 
 class Publisher(Persistent):
     """Numbers from 0 on, `rate` a second, `window` of them unacknowledged at most."""
 
-    def __init__(self, broker, client_id: str, topic: str, qos: int, rate=1600, window=40, size=64):
-        super().__init__(broker, client_id)
+    def __init__(self, broker, client_id: str, topic: str, qos: int, rate=1600, window=40, size=64, hops=False):
+        super().__init__(broker, client_id, hops)
         self.topic, self.qos, self.rate, self.window, self.size = topic, qos, rate, window, size
         self.next = 0
         self.pending: dict[int, tuple[int, bool]] = {}  # identifier -> number, whether PUBREC came
@@ -95,7 +118,7 @@ class Publisher(Persistent):
             client.send(packet(PUBREL, 2, struct.pack(">H", identifier)) if has_pubrec
                         else self.message(identifier, number, True))
         started, first = time.monotonic(), self.next
-        while not self.ending.is_set():
+        while self.goes_on:
             due = first + int((time.monotonic() - started) * self.rate)
             out = []
             while self.next < due and len(self.pending) < self.window and not self.finishing.is_set():
