@@ -140,7 +140,7 @@ let package = Package(
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(
             name: "BrokerTests",
-            dependencies: ["Broker", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Buffers", log],
+            dependencies: ["Broker", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Storage", "Buffers", log],
             swiftSettings: settings),
     ]
 )

@@ -1,16 +1,17 @@
 import Broker
 import Buffers
 import MQTTCodec
+import Storage
 import Testing
 
 @Suite struct SessionMoveTests {
     /// Connections are dealt out to the shards in turn, so each new one of the subscriber is on another shard. The old one
     /// is taken over in the middle of its traffic.
-    @Test(arguments: [ListenerOptions.Transport.epoll, .nio])
+    @Test(arguments: [ListenerOptions.Transport.epoll, .nio], [nil, Durability.process, .fsync])
     func `a session that hops between shards gets each message in order, QoS 2 once [MQTT-4.6.0-6]`(
-        _ transport: ListenerOptions.Transport
+        _ transport: ListenerOptions.Transport, _ durability: Durability?
     ) throws {
-        try withBroker(shards: 4, transport: transport) { node, port in
+        try withBroker(shards: 4, transport: transport, durability: durability) { node, port in
             let state = ClientState()
             var hopper = try TestClient(port: port, state: state)
             hopper.connect("hopper", cleanStart: true, expiry: 3600)
@@ -80,6 +81,45 @@ import Testing
                 }
             }
             #expect(node.clients.filter { $0.clientID == "hopper" }.count == 1)
+        }
+    }
+
+    /// The publisher's exchange waits for other shards while its session is taken away; then it sends the message again.
+    @Test(arguments: [Durability.process, .fsync])
+    func `a QoS 2 message that is repeated after a takeover is taken once [MQTT-4.3.3-10]`(_ durability: Durability)
+        throws
+    {
+        try withBroker(shards: 4, durability: durability) { node, port in
+            let subscribers = try (0..<4).map { number in
+                let subscriber = try TestClient(port: port)
+                subscriber.connect("subscriber-\(number)", cleanStart: true, expiry: 3600)
+                subscriber.subscribe("once", qos: .exactlyOnce)
+                return subscriber
+            }
+            try pump(subscribers, "the subscribers are in") { subscribers.allSatisfy { $0.subacks == 1 } }
+            var publisher = try TestClient(port: port)
+            publisher.connect("publisher", cleanStart: true, expiry: 3600)
+            try pump([publisher], "the publisher is in") { publisher.connack != nil }
+            let count = 150
+            for number in 1...count {
+                publisher.publishAgain("once", "\(number)", identifier: UInt16(number))
+                let next = try TestClient(port: port)
+                next.connect("publisher", cleanStart: false, expiry: 3600)
+                try pump([next], "the session has arrived") { next.connack != nil }
+                publisher.end()
+                publisher = next
+                publisher.publishAgain("once", "\(number)", identifier: UInt16(number))
+                try pump([publisher] + subscribers, "the message is taken") { publisher.unacknowledged.isEmpty }
+            }
+            publisher.publish("once", "last", qos: .exactlyOnce)
+            try pump([publisher] + subscribers, "all has come") {
+                publisher.unacknowledged.isEmpty
+                    && subscribers.allSatisfy { $0.state.messages.last?.payload == "last" }
+            }
+            for subscriber in subscribers {
+                #expect(subscriber.state.messages.map(\.payload) == (1...count).map { "\($0)" } + ["last"])
+            }
+            #expect(node.clients.first { $0.clientID == "publisher" }?.awaitingRelease == 0)
         }
     }
 }

@@ -136,6 +136,32 @@ def test_retained_messages_survive_and_deleted_ones_do_not(sluice, client, topic
     assert got == {f"{topic}/{n}": b"new" if n == 0 else b"v%d" % n for n in range(50) if n != 1}
 
 
+def test_delayed_messages_survive_and_deleted_ones_do_not(sluice, client, topic):
+    broker = sluice({**STORED, "node": {"shards": 4}})
+    name = unique()
+    client(broker, name, version=5, properties=KEPT).subscribe(topic + "/#", qos=2)
+    due = time.time() + 2
+    for number in range(12):  # over all shards
+        publisher = client(broker, version=5)
+        assert publisher.publish(f"$delayed/2/{topic}/soon", f"{number}", qos=1 + number % 2) == 0
+    publisher.publish(f"$delayed/3600/{topic}/late", "late", qos=1)
+    publisher.publish(f"$delayed/2/{topic}/deleted", "deleted", qos=1)
+    broker.ctl("delayed", "delete", f"{topic}/deleted")
+    broker.kill()
+    broker.start()
+    again = client(broker, name, version=5, clean=False, properties=KEPT)
+    got = again.receive(12, deadline=10)
+    assert time.time() >= due - 0.01
+    assert sorted(int(m.payload) for m in got) == list(range(12)) and {m.topic for m in got} == {topic + "/soon"}
+    again.nothing_came(unique("t"))
+    # What has been published is not published again.
+    broker.kill()
+    broker.start()
+    again = client(broker, name, version=5, clean=False, properties=KEPT)
+    again.nothing_came(unique("t"))
+    assert [d["topic"] for d in broker.ctl_json("delayed", "list")] == [topic + "/late"]
+
+
 def test_a_will_that_waits_survives(sluice, client, topic):
     broker = sluice(STORED)
     watcher = unique()

@@ -197,7 +197,10 @@ extension Connection {
             PublishView.forwardableProperties(of: packet.properties, to: rewritten)
             message.properties = rewritten.bytes
         }
-        let reason: ReasonCode = shard.delay(message, until: dueAt) || !isV5 ? .success : .quotaExceeded
+        shard.isStorageTouched = false
+        let isKept = shard.delay(message, until: dueAt)
+        if shard.isStorageTouched, !settleStorage(packet, message, session: session) { return }
+        let reason: ReasonCode = isKept || !isV5 ? .success : .quotaExceeded
         switch packet.qos {
         case .atMostOnce: break
         case .atLeastOnce: acknowledge(.puback, packet.packetIdentifier, reason)

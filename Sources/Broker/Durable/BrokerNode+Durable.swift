@@ -68,6 +68,7 @@ extension BrokerNode {
         try restoreSubscriptions(sessions, store)
         try restoreReleased(sessions, store)
         try restoreRetained(store)
+        try restoreDelayed(store)
         for session in sessions.values { beginAbsence(of: session) }
         if !sessions.isEmpty || retained.count > 0 {
             logger.notice(

@@ -10,6 +10,8 @@ enum StoredTable {
     static let released: UInt32 = 2
     /// Topic → retained message.
     static let retained: UInt32 = 3
+    /// Message identity → due time and delayed message.
+    static let delayed: UInt32 = 4
 
     /// Begin the names of queues: a session's own, and that of the QoS 2 messages that it sent and has not released.
     static let sessionQueue = UInt8(ascii: "s")

@@ -90,6 +90,22 @@ struct MessageView {
 struct MessageID: BitwiseCopyable, Hashable {
     var high: UInt64
     var low: UInt64
+
+    init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// - Parameters:
+    ///   - wall: milliseconds since 1970.
+    ///   - number: the last 40 bits count.
+    init(wall: Int64, node: UInt64, shard: Int, number: UInt64) {
+        high = UInt64(bitPattern: wall)
+        low = node << 48 | UInt64(shard) << 40 | number & 0xFF_FFFF_FFFF
+    }
+
+    /// The shard that made it.
+    var shard: Int { Int(low >> 40 & 0xFF) }
 }
 
 /// A message that outlives the call in which it arrived: in flight, queued, retained, or on its way to another shard.

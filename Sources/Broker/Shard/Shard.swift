@@ -333,8 +333,7 @@ final class Shard: @unchecked Sendable {
     @inline(__always)
     func nextMessageID() -> MessageID {
         idCounter &+= 1
-        return MessageID(
-            high: UInt64(bitPattern: wall), low: node.identity << 48 | UInt64(index) << 40 | idCounter & 0xFF_FFFF_FFFF)
+        return MessageID(wall: wall, node: node.identity, shard: index, number: idCounter)
     }
 
     func nextRouteNumber() -> UInt64 {

@@ -37,10 +37,17 @@ extension BrokerNode {
     package var delayedMessages: [DelayedStatus] { delayed.all.map { DelayedStatus($0) } }
 
     /// - Parameter text: a message's identity as ``DelayedStatus/id`` gives it, or a topic.
+    /// Blocks; not for a shard's thread.
     /// - Returns: how many messages were deleted.
     package func deleteDelayed(_ text: String) -> Int {
-        if let id = MessageID(hex: text), delayed.remove(id) { return 1 }
-        return delayed.remove(topic: text)
+        var deleted: [MessageID] = []
+        if let id = MessageID(hex: text), delayed.remove(id) {
+            deleted = [id]
+        } else {
+            deleted = delayed.remove(topic: text)
+        }
+        forgetDelayed(deleted)
+        return deleted.count
     }
 
     /// Who has which exclusive filter.

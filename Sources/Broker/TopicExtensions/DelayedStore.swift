@@ -7,15 +7,8 @@ struct DelayedMessage {
     let dueAt: Int64
 }
 
-/// Is told what the store takes in and gives away, so that it can be there again after a restart. Called on the thread
-/// that publishes, outside the store's lock; ``added(_:)`` comes before the publisher is answered.
-protocol DelayedJournal: Sendable {
-    func added(_ delayed: DelayedMessage)
-    /// Published or deleted.
-    func removed(_ id: MessageID)
-}
-
-/// The node's delayed messages by their time, in memory, bounded in number and bytes. [EMQX: delayed publish]
+/// The node's delayed messages by their time, in memory, bounded in number and bytes; `Shard+StoredDelayed.swift` keeps them
+/// on disk besides. [EMQX: delayed publish]
 final class DelayedStore: Sendable {
     private struct Due: Comparable {
         var at: Int64
@@ -43,12 +36,10 @@ final class DelayedStore: Sendable {
     private let state = Guarded(State())
     private let limit: Int
     private let byteLimit: Int
-    private let journal: (any DelayedJournal)?
 
-    init(limit: Int, byteLimit: Int, journal: (any DelayedJournal)? = nil) {
+    init(limit: Int, byteLimit: Int) {
         self.limit = limit
         self.byteLimit = byteLimit
-        self.journal = journal
     }
 
     var count: Int { state.withLock { $0.messages.count } }
@@ -60,13 +51,9 @@ final class DelayedStore: Sendable {
     }
 
     /// - Returns: false when there are as many as may be.
-    func add(_ delayed: DelayedMessage) -> Bool {
-        guard insert(delayed, isBounded: true) else { return false }
-        journal?.added(delayed)
-        return true
-    }
+    func add(_ delayed: DelayedMessage) -> Bool { insert(delayed, isBounded: true) }
 
-    /// Takes back what a journal kept, whatever the bounds say now.
+    /// Takes back what was kept over a restart, whatever the bounds say now.
     func restore(_ messages: [DelayedMessage]) {
         for delayed in messages { _ = insert(delayed, isBounded: false) }
     }
@@ -90,7 +77,7 @@ final class DelayedStore: Sendable {
     /// Takes out what is due, in its order.
     /// - Parameter most: bounds the work and the time under the lock.
     func takeDue(now: Int64, most: Int) -> [DelayedMessage] {
-        let due = state.withLock { state in
+        state.withLock { state in
             var due: [DelayedMessage] = []
             while due.count < most, let first = state.order.min, first.at <= now {
                 state.order.removeMin()
@@ -98,13 +85,11 @@ final class DelayedStore: Sendable {
             }
             return due
         }
-        if let journal { for delayed in due { journal.removed(delayed.message.header.id) } }
-        return due
     }
 
     /// - Returns: false when there is no such message any more.
     func remove(_ id: MessageID) -> Bool {
-        let wasThere = state.withLock { state in
+        state.withLock { state in
             guard state.take(id) != nil else { return false }
             // What was deleted leaves its place in the order behind; these are not to become many.
             if state.order.count > 2 * state.messages.count + 1024 {
@@ -112,13 +97,11 @@ final class DelayedStore: Sendable {
             }
             return true
         }
-        if wasThere { journal?.removed(id) }
-        return wasThere
     }
 
-    /// - Returns: how many messages of that topic were deleted.
-    func remove(topic: String) -> Int {
+    /// - Returns: the messages of that topic, which are deleted.
+    func remove(topic: String) -> [MessageID] {
         let ids = all.filter { $0.message.view.topic.elementsEqual(topic.utf8) }.map(\.message.header.id)
-        return ids.reduce(0) { $0 + (remove($1) ? 1 : 0) }
+        return ids.filter { remove($0) }
     }
 }

@@ -6,12 +6,17 @@ extension Shard {
     private static let delayedBatch = 500
 
     /// Keeps a message until its time.
-    /// - Returns: false when there are as many as may be; the message is counted then, and gone.
+    /// - Returns: false when there are as many as may be, or it can't be stored; the message is counted then, and gone.
     @inline(never)
     func delay(_ message: MessageView, until dueAt: Int64) -> Bool {
-        guard node.delayed.add(DelayedMessage(message: Message.make(copying: message), dueAt: dueAt)) else {
+        let delayed = DelayedMessage(message: Message.make(copying: message), dueAt: dueAt)
+        guard node.delayed.add(delayed) else {
             counters.delayedFull.add(1)
             if rules.wantsDropped { rules.messageDropped(message, reason: "delayed_full") }
+            return false
+        }
+        guard persistDelayed(delayed) else {
+            _ = node.delayed.remove(message.id)
             return false
         }
         counters.delayed.add(1)
@@ -24,6 +29,11 @@ extension Shard {
         for delayed in due {
             // Rewritten before it waited: a rule whose result is delayed again would never let it go.
             publish(delayed.message, isRewritable: false)
+        }
+        if let durable, !due.isEmpty {
+            // Not before the sessions that it is for have it.
+            let ids = due.map(\.message.header.id)
+            durable.whenStored { [unowned self] in forgetDelayed(ids) }
         }
         if due.count == Self.delayedBatch { execute { $0.publishDelayed() } }
     }

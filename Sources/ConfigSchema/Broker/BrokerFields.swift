@@ -16,7 +16,7 @@ package enum BrokerFields {
         doc:
             "What must have happened before a message is acknowledged: `process` (written to the kernel: survives the death "
             + "of the process), `fsync` (synced to the disk: survives power loss), `none` (memory only: a restart loses all "
-            + "sessions, their queues and retained messages).")
+            + "sessions, their queues, retained and delayed messages).")
     static let shutdown = Field(group: "shutdown", Shutdown.all, doc: "How the node ends.")
 
     /// The whole configuration.

@@ -3,6 +3,7 @@ import Buffers
 import Glibc
 import Logging
 import MQTTCodec
+import Storage
 import Synchronization
 
 struct TestFailure: Error, CustomStringConvertible {
@@ -104,6 +105,15 @@ final class TestClient {
     func subscribe(_ filter: String, qos: QoS) {
         let entry = SubscribePacket.Entry(filter: filter, options: SubscriptionOptions(qos: qos))
         send(.subscribe(SubscribePacket(packetIdentifier: 1, subscriptions: [entry])))
+    }
+
+    /// Sends a message of an earlier connection again. [MQTT-4.4.0-1]
+    func publishAgain(_ topic: String, _ payload: String, identifier: UInt16) {
+        unacknowledged.insert(identifier)
+        var packet = PublishPacket(
+            topic: topic, payload: Array(payload.utf8), qos: .exactlyOnce, packetIdentifier: identifier)
+        packet.isDuplicate = true
+        send(.publish(packet))
     }
 
     func publish(_ topic: String, _ payload: String, qos: QoS) {
@@ -218,7 +228,7 @@ func pump(_ clients: [TestClient], _ what: String, until condition: () throws ->
 /// A broker on a port of its own for the time of `body`.
 func withBroker(
     shards: Int, zone: MQTTZone = MQTTZone(), transport: ListenerOptions.Transport = .epoll,
-    lines: LineCollector? = nil, listener: (inout ListenerOptions) -> Void = { _ in },
+    durability: Durability? = nil, lines: LineCollector? = nil, listener: (inout ListenerOptions) -> Void = { _ in },
     _ body: (BrokerNode, Int) throws -> Void
 ) throws {
     var options = NodeOptions(version: "test", shards: shards)
@@ -226,6 +236,12 @@ func withBroker(
     options.listeners[0].transport = transport
     listener(&options.listeners[0])
     options.mqtt = zone
+    let store = durability.map { _ in StoreDirectory() }
+    if let durability, let store {
+        options.storage = StorageOptions(directory: store.path)
+        options.storage?.durability = durability
+    }
+    defer { withExtendedLifetime(store) {} }
     // `$SYS` would be among what subscribers to all and the retained messages count.
     options.heartbeatInterval = 0
     options.systemMessageInterval = 0
@@ -239,6 +255,24 @@ func withBroker(
         throw TestFailure("the listener has no port")
     }
     try body(node, port)
+}
+
+/// Where a broker's store lies for the time of a test.
+final class StoreDirectory {
+    let path: String
+
+    init() {
+        var template = Array("/tmp/sluice-broker-XXXXXX".utf8CString)
+        path = template.withUnsafeMutableBufferPointer { buffer in
+            guard let start = buffer.baseAddress, let made = mkdtemp(start) else { return "/nonexistent" }
+            return String(cString: made)
+        }
+    }
+
+    deinit {
+        for name in SystemFiles().list(path) ?? [] { unlink(path + "/" + name) }
+        rmdir(path)
+    }
 }
 
 /// Keeps what is logged as a warning or worse, one text a line.
