@@ -136,11 +136,8 @@ let package = Package(
 
         .testTarget(name: "BuffersTests", dependencies: ["Buffers"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Buffers", "CCRC32C"], swiftSettings: settings),
-        // Raft's hard cases against the linked library's own deterministic cluster.
-        .target(
-            name: "CRaftScenarios", dependencies: ["CRaft"], path: "Tests/CRaftScenarios", cSettings: raftHeaders),
         .testTarget(
-            name: "ConsensusTests", dependencies: ["Consensus", "CRaft", "CRaftScenarios", log],
+            name: "ConsensusTests", dependencies: ["Consensus", "CRaft", log],
             swiftSettings: settings),
         .testTarget(
             name: "ClusterTests", dependencies: ["Cluster", "Consensus", "Buffers", log], swiftSettings: settings),

@@ -87,6 +87,9 @@ static void set_options(craft_node *node, const craft_options *options) {
     raft_uv_set_connect_retry_delay(&node->io, options->election_milliseconds);
     raft_uv_set_disk_retry(&node->io, 1000);
     raft_uv_set_auto_recovery(&node->io, false);    // the default renames damaged segments away and goes on without them
+    // A leader refuses entries when a majority has less room in files made ahead: the library's 4 MiB fit its segments of 8.
+    size_t segment = options->segment_bytes ? options->segment_bytes : 8 * 1024 * 1024;
+    raft_set_capacity_threshold(raft, (unsigned short)(segment / 2048 < UINT16_MAX ? segment / 2048 : UINT16_MAX));
     if (options->segment_bytes) raft_uv_set_segment_size(&node->io, options->segment_bytes);
     // The library seeds from clocks alone: members started in the same millisecond on one host would draw the same election
     // timeouts for ever.

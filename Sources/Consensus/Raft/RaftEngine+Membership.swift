@@ -69,7 +69,7 @@ extension RaftEngine {
         guard let first = changes.first else { return }
         switch craft_result(rawValue: UInt32(bitPattern: result)) {
         case CRAFT_OK: endFirstChange(.success(()))
-        case CRAFT_CANNOT_CHANGE, CRAFT_NO_CONNECTION:
+        case CRAFT_CANNOT_CHANGE, CRAFT_NO_CONNECTION, CRAFT_NO_SPACE:
             guard craft_now(core) + Self.pause < first.deadline else { return endFirstChange(.failure(error(result))) }
             changes[0].begin = craft_now(core) + Self.pause
         case CRAFT_FAILED where first.change.isTransfer:

@@ -9,22 +9,49 @@ struct SubmittedEntry {
 
 // Group commit: while as many entries as allowed are under way, what comes waits, and shares the next one.
 extension RaftEngine {
+    /// How long a lack of room is waited out: after a start the library makes its files only while proposals come already.
+    private static let patienceForRoom: UInt64 = 3000
+
     func submitWaiting(_ core: OpaquePointer) {
         while nextWaiting < waiting.count, underWay.count < configuration.entriesInFlight, !isEnding, failure == nil {
-            submit(takeBatch(), core)
+            let batch = nextBatch()
+            let token = makeToken()
+            var index: UInt64 = 0
+            let result = submit(batch, token, &index, core)
+            if result == Int32(CRAFT_NO_SPACE.rawValue), waitsForRoom(core) { return }
+            if result != Int32(CRAFT_NO_SPACE.rawValue) { withoutRoomSince = nil }
+            let proposals = take(batch.count)
+            if result == 0 {
+                underWay[token] = SubmittedEntry(proposals: proposals, index: index)
+                tokenOfIndex[index] = token
+            } else {
+                answer(proposals, error(result))
+            }
         }
     }
 
+    private func waitsForRoom(_ core: OpaquePointer) -> Bool {
+        let now = craft_now(core)
+        let since = withoutRoomSince ?? now
+        withoutRoomSince = since
+        return now - since < Self.patienceForRoom
+    }
+
     /// The first that waits, and those after it that fit into the entry.
-    private func takeBatch() -> (proposals: [Proposal], size: Int) {
-        let first = nextWaiting
+    private func nextBatch() -> (count: Int, size: Int) {
+        var end = nextWaiting
         var size = EntryBatch.header
         repeat {
-            size += EntryBatch.size(ofCommand: waiting[nextWaiting].command.count)
-            nextWaiting += 1
-        } while nextWaiting < waiting.count
-            && size + EntryBatch.size(ofCommand: waiting[nextWaiting].command.count) <= configuration.entryBytes
-        let proposals = Array(waiting[first..<nextWaiting])
+            size += EntryBatch.size(ofCommand: waiting[end].command.count)
+            end += 1
+        } while end < waiting.count
+            && size + EntryBatch.size(ofCommand: waiting[end].command.count) <= configuration.entryBytes
+        return (end - nextWaiting, size)
+    }
+
+    private func take(_ count: Int) -> [Proposal] {
+        let proposals = Array(waiting[nextWaiting..<(nextWaiting + count)])
+        nextWaiting += count
         if nextWaiting == waiting.count {
             waiting.removeAll(keepingCapacity: waiting.count < 1024)
             nextWaiting = 0
@@ -32,23 +59,19 @@ extension RaftEngine {
             waiting.removeFirst(nextWaiting)
             nextWaiting = 0
         }
-        inbox.release(commands: proposals.count, bytes: proposals.reduce(0) { $0 + $1.command.count })
-        return (proposals, size)
+        inbox.release(commands: count, bytes: proposals.reduce(0) { $0 + $1.command.count })
+        return proposals
     }
 
-    private func submit(_ batch: (proposals: [Proposal], size: Int), _ core: OpaquePointer) {
+    private func submit(
+        _ batch: (count: Int, size: Int), _ token: UInt64, _ index: inout UInt64, _ core: OpaquePointer
+    ) -> Int32 {
         let length = EntryBatch.padded(batch.size)
-        guard let buffer = craft_allocate(length) else {
-            return answer(batch.proposals, .refused("there is no memory"))
-        }
+        guard let buffer = craft_allocate(length) else { return Int32(CRAFT_NO_MEMORY.rawValue) }
         EntryBatch.encode(
-            batch.proposals.lazy.map(\.command), into: UnsafeMutableRawBufferPointer(start: buffer, count: length))
-        let token = makeToken()
-        var index: UInt64 = 0
-        let result = craft_apply(core, buffer, length, token, &index)
-        guard result == 0 else { return answer(batch.proposals, error(result)) }
-        underWay[token] = SubmittedEntry(proposals: batch.proposals, index: index)
-        tokenOfIndex[index] = token
+            waiting[nextWaiting..<(nextWaiting + batch.count)].lazy.map(\.command),
+            into: UnsafeMutableRawBufferPointer(start: buffer, count: length))
+        return craft_apply(core, buffer, length, token, &index)
     }
 
     /// - Returns: whether the token was an entry's.

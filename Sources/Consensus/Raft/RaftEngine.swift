@@ -28,6 +28,8 @@ final class RaftEngine: @unchecked Sendable {
     var underWay: [UInt64: SubmittedEntry] = [:]
     var tokenOfIndex: [UInt64: UInt64] = [:]
     var nextToken: UInt64 = 0
+    /// Of the loop's clock, while the library has no room for entries.
+    var withoutRoomSince: UInt64?
 
     var changes: [PendingChange] = []
     var runningChange: UInt64?
@@ -193,6 +195,7 @@ final class RaftEngine: @unchecked Sendable {
         if changed { publish(core) }
         let now = craft_now(core)
         beginNextChange(core)
+        submitWaiting(core)
         if let cacheDue, now >= cacheDue { writeCache(core, now: now) }
     }
 
