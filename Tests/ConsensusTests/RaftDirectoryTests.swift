@@ -40,7 +40,7 @@ import Testing
 
     @Test func `A flipped bit in a snapshot refuses the start, naming file and offset`() async throws {
         let cluster = try await stopped()
-        let file = try #require(logFiles(cluster) { $0.hasPrefix("snapshot-") && !$0.hasSuffix(".meta") }.last)
+        let file = try #require(logFiles(cluster, { $0.hasPrefix("snapshot-") && !$0.hasSuffix(".meta") }).last)
         flip(file, at: 60)
         let error = try #require(startError(cluster))
         #expect(error.kind == .damaged)
@@ -54,7 +54,8 @@ import Testing
 
     @Test func `A flipped bit in a closed segment refuses the start`() async throws {
         let cluster = try await stopped()
-        let file = try #require(logFiles(cluster) { $0.first?.isNumber == true }.last)
+        let segments = logFiles(cluster) { $0.first?.isNumber == true }
+        let file = try #require(segments.last)
         flip(file, at: 40)
         let error = try #require(startError(cluster))
         #expect(error.kind == .damaged, "\(error)")
