@@ -14,6 +14,8 @@ package final class Mesh: MeshLinks {
     private let group: MultiThreadedEventLoopGroup
     private let core: MeshCore
     private let listener = Mutex<(any Channel)?>(nil)
+    /// What comes in before it is carried out before the thread ends.
+    private let isStopped = Mutex(false)
     /// One for each slot, made once: waking costs no allocation of a closure.
     private let wakers: [@Sendable () -> Void]
 
@@ -22,6 +24,7 @@ package final class Mesh: MeshLinks {
         name = options.name
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do { core = try MeshCore(options, loop: group.next(), logger: logger) } catch {
+            group.shutdownGracefully { _ in }
             throw MeshFileError("TLS of the mesh: \(error)")
         }
         wakers = (0..<MeshCore.slotCount).map { [core] slot in { core.wake(slot) } }
@@ -69,39 +72,56 @@ package final class Mesh: MeshLinks {
 
     /// Says goodbye to the others, tells the owners that they are down, and ends the thread. Blocks; not for the mesh's thread.
     package func stop() {
-        let listener = listener.withLock { $0.take() }
-        try? listener?.close().wait()
         let core = core
-        try? core.loop.submit { core.stop() }.wait()
+        let last: EventLoopFuture<Void>? = isStopped.withLock { isStopped in
+            guard !isStopped else { return nil }
+            isStopped = true
+            return core.loop.submit { core.stop() }
+        }
+        guard let last else { return }
+        let listener = listener.withLock { $0.take() }
+        // An error says that it is closed.
+        try? listener?.close().wait()
+        try? last.wait()
         try? group.syncShutdownGracefully()
+    }
+
+    /// On the mesh's thread.
+    /// - Returns: false when that has ended.
+    @discardableResult
+    private func run(_ body: @escaping @Sendable (MeshCore) -> Void) -> Bool {
+        isStopped.withLock { isStopped in
+            if !isStopped { core.loop.execute { [core] in body(core) } }
+            return !isStopped
+        }
     }
 
     // MARK: What it is told
 
     /// Where a node may be, besides what its membership says. Called on the mesh's thread; must not block.
     package func resolve(_ resolver: @escaping @Sendable (NodeName) -> [MeshAddress]) {
-        core.loop.execute { [core] in core.resolver = resolver }
+        run { core in core.resolver = resolver }
     }
 
     package func observe(_ observer: @escaping @Sendable (MeshEvent) -> Void) {
-        core.loop.execute { [core] in core.observer = observer }
+        run { core in core.observer = observer }
     }
 
     /// The other members of the cluster: a link to each is kept up, all others end.
     /// - Parameter removed: ids of nodes that are told so when they come.
     package func setPeers(_ members: [MeshMember], removed: Set<UInt64> = []) {
-        core.loop.execute { [core] in core.setMembers(members, removed: removed) }
+        run { core in core.setMembers(members, removed: removed) }
     }
 
     /// What this node says of itself from now on. With another id or cluster, all links begin anew.
     package func introduce(nodeID: UInt64, clusterID: UInt64, epoch: UInt64, role: NodeRole) {
-        core.loop.execute { [core] in
+        run { core in
             core.introduce(nodeID: nodeID, clusterID: clusterID, epoch: epoch, role: role)
         }
     }
 
     package func own(_ lane: MeshLane, _ owner: any MeshLaneOwner) {
-        core.loop.execute { [core] in core.owners[Int(lane.rawValue) - 1] = owner }
+        run { core in core.owners[Int(lane.rawValue) - 1] = owner }
     }
 
     package func handle(
@@ -132,7 +152,7 @@ package final class Mesh: MeshLinks {
 
     /// As long as a lane is held, the node there sends no more of it than ``MeshOptions/window``: for an owner that can't keep up.
     package func hold(_ lane: MeshLane, from slot: Int, _ isHeld: Bool) {
-        core.loop.execute { [core] in
+        run { core in
             guard let peer = core.slots.indices.contains(slot) ? core.slots[slot] : nil else { return }
             peer.lanes[Int(lane.rawValue) - 1].isHeld = isHeld
             peer.link?.pump()
@@ -145,11 +165,12 @@ package final class Mesh: MeshLinks {
         _ node: NodeName, method: MeshMethod, body: [UInt8], timeoutMilliseconds: Int,
         completion: @escaping @Sendable (Result<[UInt8], MeshError>) -> Void
     ) {
-        core.loop.execute { [core] in
+        let isRunning = run { core in
             let link = core.peers[node]?.link.flatMap { $0.isResumed ? $0 : nil } ?? core.guests[node]
             guard let link, !core.isStopped else { return completion(.failure(.notConnected)) }
             link.call(method, body, timeoutMilliseconds: timeoutMilliseconds, completion)
         }
+        if !isRunning { completion(.failure(.notConnected)) }
     }
 
     /// Reaches the node at `host:port`, whoever it is; both prove that they know the cookie. From then on it can be called by its
@@ -161,10 +182,11 @@ package final class Mesh: MeshLinks {
         guard let parsed = MeshAddress(address) else {
             return completion(.failure(.refused("\"\(address)\" is no host:port")))
         }
-        core.loop.execute { [core] in
+        let isRunning = run { core in
             guard !core.isStopped else { return completion(.failure(.notConnected)) }
             core.connect(parsed, timeoutMilliseconds: timeoutMilliseconds, completion)
         }
+        if !isRunning { completion(.failure(.notConnected)) }
     }
 
     // MARK: Streams
@@ -174,7 +196,8 @@ package final class Mesh: MeshLinks {
     package func openStream(
         to id: UInt64, name: String, group: UInt64, connected: @escaping @Sendable (Int32?) -> Void
     ) {
-        core.loop.execute { [core] in core.openStream(to: NodeName(name), id: id, group: group, connected) }
+        let isRunning = run { $0.openStream(to: NodeName(name), id: id, group: group, connected) }
+        if !isRunning { connected(nil) }
     }
 
     /// Of group 0.
@@ -187,7 +210,7 @@ package final class Mesh: MeshLinks {
         group: UInt64,
         _ body: @escaping @Sendable (_ descriptor: Int32, _ id: UInt64, _ name: String) -> Void
     ) {
-        core.loop.execute { [core] in core.streamTakers[group] = body }
+        run { core in core.streamTakers[group] = body }
     }
 
     /// Of group 0.
@@ -199,17 +222,17 @@ package final class Mesh: MeshLinks {
 
     /// Fault injection: keeps these nodes away, and no others. For tests.
     package func setBlocked(_ names: [NodeName: MeshBlock]) {
-        core.loop.execute { [core] in core.setBlocked(names) }
+        run { core in core.setBlocked(names) }
     }
 
     package func block(_ names: [NodeName], _ mode: MeshBlock = .cut) {
-        core.loop.execute { [core] in
+        run { core in
             core.setBlocked(core.blocked.merging(names.map { ($0, mode) }) { $1 })
         }
     }
 
     package func unblock(_ names: [NodeName]? = nil) {
-        core.loop.execute { [core] in
+        run { core in
             core.setBlocked(names.map { names in core.blocked.filter { !names.contains($0.key) } } ?? [:])
         }
     }
@@ -221,6 +244,7 @@ package final class Mesh: MeshLinks {
     private func read<T: Sendable>(_ otherwise: T, _ body: @escaping @Sendable (MeshCore) -> T) -> T {
         let core = core
         if core.loop.inEventLoop { return body(core) }
-        return (try? core.loop.submit { body(core) }.wait()) ?? otherwise
+        let answer = isStopped.withLock { $0 ? nil : core.loop.submit { body(core) } }
+        return (try? answer?.wait()) ?? otherwise
     }
 }

@@ -98,10 +98,26 @@ extension MeshCore {
 
     func isBlocked(_ name: NodeName) -> Bool { blocked[name] != nil }
 
+    /// A connection that has come so far as to say whose it is.
+    /// - Returns: whether it ends, or hangs, here.
+    func turnsAway(_ connection: MeshConnection, _ name: NodeName) -> Bool {
+        switch blocked[name] {
+        case nil: return false
+        case .cut: connection.close("it is blocked")
+        case .silent:
+            connection.unanswered = name
+            unanswered.append(connection)
+        }
+        return true
+    }
+
     func setBlocked(_ names: [NodeName: MeshBlock]) {
         let freed = Set(blocked.keys).subtracting(names.keys)
         blocked = names
         for (name, mode) in names { for connection in connections(of: name) { apply(mode, connection) } }
+        for connection in unanswered where connection.unanswered.map({ names[$0] == nil }) ?? true {
+            connection.close("it was blocked")
+        }
         for name in freed {
             // Bytes are missing in them.
             for connection in connections(of: name) where connection.isMuted { connection.close("it was blocked") }

@@ -42,6 +42,8 @@ final class MeshCore: @unchecked Sendable {
     /// Incoming connections that have proven nothing yet, the oldest first.
     var opening: [MeshConnection] = []
     var blocked: [NodeName: MeshBlock] = [:]
+    /// Of blocked nodes.
+    var unanswered: [MeshConnection] = []
     var counters = MeshCounters()
     var attempts: UInt64 = 0
     var isStopped = false
@@ -114,7 +116,10 @@ final class MeshCore: @unchecked Sendable {
         tell(.heard(hello))
     }
 
-    func closed(_ connection: MeshConnection) { opening.removeAll { $0 === connection } }
+    func closed(_ connection: MeshConnection) {
+        opening.removeAll { $0 === connection }
+        unanswered.removeAll { $0 === connection }
+    }
 
     // MARK: Slots
 

@@ -64,6 +64,8 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
     var user: (any ConnectionUser)?
     /// Fault injection: nothing goes out, and what comes in is forgotten.
     var isMuted = false
+    /// Fault injection: whose hello was not answered.
+    var unanswered: NodeName?
 
     init(core: MeshCore, request: Request?) {
         self.core = core
@@ -80,7 +82,9 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        let limit = TimeAmount.milliseconds(Int64(core.options.handshakeMilliseconds))
+        // Who dials has another try to make.
+        let limit = TimeAmount.milliseconds(
+            Int64(min(core.options.handshakeMilliseconds, isDialer ? max(1000, core.options.failureMilliseconds / 2) : .max)))
         timeout = context.eventLoop.scheduleTask(in: limit) { [weak self] in
             self?.fail(.malformed, "it did not answer in time", counts: \.timedOut)
         }
@@ -94,7 +98,7 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
-        if isMuted { return }
+        if isMuted || self.context == nil { return }
         if let user { return user.received(&buffer) }
         accumulated.writeBuffer(&buffer)
         readMessages()
@@ -165,6 +169,8 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
         written.futureResult.assumeIsolated().whenComplete { [self] _ in end(reason) }
+        // One that doesn't read keeps nothing open.
+        context.eventLoop.scheduleTask(in: .seconds(1)) { [self] in end(reason) }
     }
 
     private func end(_ reason: String) {
@@ -177,12 +183,16 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
         let user = user
         self.user = nil
         user?.closed(reason)
+        finish(.failure(DialFailure(text: reason)))
     }
 
     /// Ends a handshake, or a connection that has failed.
     private func fail(_ refusal: MeshRefusal?, _ text: String, counts counter: WritableKeyPath<MeshCounters.Refused, Int>) {
         guard context != nil else { return }
-        if case .established = stage { return end(text) }
+        switch stage {
+        case .established, .ended: return end(text)
+        default: break
+        }
         if isDialer {
             finish(.failure(DialFailure(refusal: refusal == .malformed ? nil : refusal, text: text)))
         } else {
@@ -283,7 +293,7 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
     private func accepted(_ hello: MeshHello) {
         var hello = hello
         hello.intent = request?.hello.intent ?? .link
-        if core.isBlocked(hello.name) { return }
+        if core.turnsAway(self, hello.name) { return }
         if let expected = request?.expected, expected != hello.name {
             return reject(hello, .unexpectedName)
         }
@@ -336,7 +346,7 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
         }
         guard let hello = MeshHello(decoding: message[..<end]) else { return refuse(.malformed, counts: \.garbage) }
         transcript.append(message)
-        if core.isBlocked(hello.name) { return }
+        if core.turnsAway(self, hello.name) { return }
         var verdict: UInt8 = 0
         switch core.judge(hello, isDialer: false) {
         case .accept: break
