@@ -81,7 +81,8 @@ extension MeshCore {
         if failure.refusal != .duplicate { note(peer, failure.text) }
         peer.refusedConnections = failure.isConnectionRefused ? peer.refusedConnections + 1 : 0
         // Nobody listens where a node has just closed its connection: its process is gone.
-        if peer.isUp, peer.link == nil, peer.refusedConnections >= 2 { takeDown(peer, failure.text) }
+        let isGone = peer.refusedConnections >= 2 || failure.refusal?.endsMembership == true
+        if peer.isUp, peer.link == nil, isGone { takeDown(peer, failure.text) }
         dial(peer, afterMilliseconds: retry(peer))
     }
 

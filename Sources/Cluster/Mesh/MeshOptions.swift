@@ -103,6 +103,14 @@ package enum MeshRefusal: UInt8, Sendable, CaseIterable, Error {
     /// Not in the words of this protocol, or not in time.
     case malformed = 16
 
+    /// Said by a node that has proven the cookie: the two are not of one cluster (any more).
+    var endsMembership: Bool {
+        switch self {
+        case .removed, .otherCluster, .oldEpoch, .newerEpoch, .unknown, .otherID: true
+        default: false
+        }
+    }
+
     /// For the log and for who reads `ctl cluster status`.
     package var explanation: String {
         switch self {

@@ -316,7 +316,7 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
 
     /// The other end's words are not proven here: they explain, and decide nothing.
     private func refused(_ status: UInt8) {
-        let refusal = MeshRefusal(rawValue: status) ?? .malformed
+        let refusal = MeshRefusal(rawValue: status).flatMap { $0.endsMembership ? nil : $0 } ?? .malformed
         fail(refusal, refusal.explanation, counts: \.closed)
     }
 
