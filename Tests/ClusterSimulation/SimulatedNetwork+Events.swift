@@ -124,14 +124,8 @@ extension SimulatedNetwork {
         state.links[pair]?.cutSince = nil
         state.links[pair]?.breaks += 1
         state.links[pair]?.held = []
-        for event in link.held { state.schedule(event, at: state.now + delays.lowerBound) }
-        // What is sent from now on must not overtake what was held.
-        for name in link.sides.keys {
-            for lane in MeshLane.allCases {
-                state.links[pair]?.sides[name]?.lanes[lane]?.lastDue = max(
-                    link.sides[name]?.lanes[lane]?.lastDue ?? 0, state.now + delays.lowerBound)
-            }
-        }
+        // Before all that is still to come due: nothing may overtake what was held.
+        for event in link.held { state.schedule(event, at: state.now - 1) }
         offerConnection(pair, &state)
     }
 

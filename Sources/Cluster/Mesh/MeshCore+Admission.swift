@@ -13,10 +13,14 @@ extension MeshCore {
     func judge(_ hello: MeshHello, isDialer: Bool) -> MeshVerdict {
         if isStopped || isBlocked(hello.name) { return .silence }
         if let refusal = identityProblem(hello) { return .refuse(refusal) }
-        if hello.intent == .guest { return .accept }
+        if hello.intent == .guest {
+            return isDialer || guestLinks.count < Self.mostGuests ? .accept : .refuse(.busy)
+        }
         if let refusal = membershipProblem(hello) { return .refuse(refusal) }
         guard hello.intent == .link else {
-            return isDialer || streamTakers[hello.group] != nil ? .accept : .refuse(.notServed)
+            if isDialer { return .accept }
+            if streams.count >= Self.mostStreams { return .refuse(.busy) }
+            return streamTakers[hello.group] == nil ? .refuse(.notServed) : .accept
         }
         guard let peer = peer(named: hello.name) else { return .refuse(.full) }
         return linkProblem(peer, hello, isDialer: isDialer).map { .refuse($0) } ?? .accept

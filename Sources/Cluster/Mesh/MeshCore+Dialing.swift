@@ -125,7 +125,10 @@ extension MeshCore {
             switch result {
             case .success(let connection):
                 guard let hello = connection.hello else { return finish(.failure(.notConnected)) }
-                guests[hello.name]?.connection.close("another connection took its place")
+                // One with calls under way ends by itself when it is not used any more.
+                if let old = guests[hello.name], old.calls.isEmpty {
+                    old.connection.close("another connection took its place")
+                }
                 guests[hello.name] = receive(guest: connection, hello)
                 acquaint(hello, address)
                 finish(.success(peers[hello.name]?.peer ?? hello.peer(slot: -1)))

@@ -10,6 +10,8 @@ import Synchronization
 /// and safe by itself.
 final class MeshCore: @unchecked Sendable {
     static let slotCount = 64
+    static let mostGuests = 256
+    static let mostStreams = 1024
     typealias Handler =
         @Sendable (_ peer: MeshPeer, _ body: [UInt8], _ reply: @escaping @Sendable (Result<[UInt8], MeshError>) -> Void)
         -> Void
@@ -82,7 +84,13 @@ final class MeshCore: @unchecked Sendable {
         return MeshHello(options, intent: intent, group: group, attempt: attempts)
     }
 
-    func tell(_ event: MeshEvent) { observer?(event) }
+    func tell(_ event: MeshEvent) {
+        switch event {
+        // Of two links one goes: nothing that concerns the membership.
+        case .refused(_, .duplicate), .refusedBy(_, .duplicate): return
+        default: observer?(event)
+        }
+    }
 
     func handler(of method: MeshMethod) -> Handler? { handlers.withLock { $0[method] } }
 

@@ -1,4 +1,3 @@
-
 /// What a node's links are started with.
 package struct MeshOptions: Sendable {
     package var name: NodeName

@@ -5,7 +5,9 @@ import Testing
 @Suite("Calls between nodes", .timeLimit(.minutes(1))) struct MeshCallTests {
     private let fixture = MeshFixture()
 
-    private func pair(_ change: (inout MeshOptions) -> Void = { _ in }) async throws -> (MeshFixture.Node, MeshFixture.Node) {
+    private func pair(_ change: (inout MeshOptions) -> Void = { _ in }) async throws -> (
+        MeshFixture.Node, MeshFixture.Node
+    ) {
         let (n1, n2) = (try fixture.node("n1@h", change), try fixture.node("n2@h", change))
         try await fixture.join(n1, n2)
         return (n1, n2)

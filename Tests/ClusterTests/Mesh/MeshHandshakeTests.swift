@@ -96,7 +96,8 @@ import Testing
         n1.mesh.setPeers([wrong, n3.member])
         n3.mesh.setPeers([n1.member])
         try await eventually("it says so") {
-            n1.mesh.linkStatuses.first { $0.name == n2.options.name }?.lastFailure?.contains("another node answers") == true
+            n1.mesh.linkStatuses.first { $0.name == n2.options.name }?.lastFailure?.contains("another node answers")
+                == true
         }
     }
 
@@ -137,7 +138,9 @@ import Testing
         let plain = try await attacker.connect(port, tls: false, sending: Array("GET / HTTP/1.1\r\n\r\n".utf8))
         let inside = try await attacker.connect(port, tls: true, sending: [0, 5] + Array("hello".utf8))
         let early = try await attacker.connect(
-            port, tls: true, sending: [0, 38] + Array("SLM1".utf8) + [1, 1] + [UInt8](repeating: 0, count: 32) + [0, 40] + [UInt8](repeating: 1, count: 40))
+            port, tls: true,
+            sending: [0, 38] + Array("SLM1".utf8) + [1, 1] + [UInt8](repeating: 0, count: 32) + [0, 40]
+                + [UInt8](repeating: 1, count: 40))
         try await eventually("all are closed") { plain.isClosed && inside.isClosed && early.isClosed }
         let counters = n1.mesh.counters
         #expect(counters.refused.garbage == 2 && counters.refused.cookie == 1)

@@ -33,7 +33,8 @@ import Testing
         for round in 0..<40 {
             for _ in 0..<Int.random(in: 1...30, using: &random) {
                 let lane = Int.random(in: 0..<lanes.count, using: &random)
-                let size = Int.random(in: 0...2000, using: &random) * (Int.random(in: 0...20, using: &random) == 0 ? 50 : 1)
+                let size =
+                    Int.random(in: 0...2000, using: &random) * (Int.random(in: 0...20, using: &random) == 0 ? 50 : 1)
                 let bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: round), count: size)
                 if Bool.random(using: &random) {
                     #expect(n1.post(bytes, to: slots.0, lane: lanes[lane].0) != 0)

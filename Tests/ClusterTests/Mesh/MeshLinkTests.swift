@@ -42,7 +42,10 @@ import Testing
     }
 
     @Test func `Whoever has the address dials, also the node with the greater name`() async throws {
-        let (n1, n2) = (try fixture.node("n1@h") { $0.failureMilliseconds = 600 }, try fixture.node("n2@h") { $0.failureMilliseconds = 600 })
+        let (n1, n2) = (
+            try fixture.node("n1@h") { $0.failureMilliseconds = 600 },
+            try fixture.node("n2@h") { $0.failureMilliseconds = 600 }
+        )
         n1.mesh.setPeers([MeshMember(name: n2.options.name)])
         n2.mesh.setPeers([n1.member])
         try await eventually("they meet") { n1.isUp(n2) && n2.isUp(n1) }
@@ -185,6 +188,22 @@ import Testing
             n3.mesh.linkStatuses.first { $0.name == n1.options.name }?.lastFailure?.contains("removed") == true
         }
         #expect(n1.isUp(n2) && n3.isUp(n2))
+    }
+
+    @Test func `Of four nodes, two that can't reach each other disturb nobody`() async throws {
+        let options: (inout MeshOptions) -> Void = { $0.failureMilliseconds = 400 }
+        let nodes = try (1...4).map { try fixture.node("n\($0)@h", options) }
+        try await fixture.join(nodes[0], nodes[1], nodes[2], nodes[3])
+        for node in nodes { #expect(Set(node.mesh.peers.map(\.slot)).count == 3) }
+        nodes[0].mesh.block([nodes[1].options.name], .silent)
+        try await eventually("both ends take the other to be down") {
+            nodes[0].owner.downs == 1 && nodes[1].owner.downs == 1
+        }
+        for from in nodes {
+            for to in nodes where from.isUp(to) { from.post(Array(from.options.name.text.utf8), to: from.slot(of: to)) }
+        }
+        try await eventually("ten batches come") { nodes.reduce(0) { $0 + $1.owner.received.count } == 10 }
+        #expect(nodes[2].owner.downs == 0 && nodes[3].owner.downs == 0)
     }
 
     @Test func `64 names have slots; one that left gives its slot to the 65th`() async throws {

@@ -76,7 +76,8 @@ final class MeshFixture {
     private var lastID: UInt64 = 0
 
     func node(
-        _ name: String, cookie: String = testCookie, keepsBytes: Bool = true, _ change: (inout MeshOptions) -> Void = { _ in }
+        _ name: String, cookie: String = testCookie, keepsBytes: Bool = true,
+        _ change: (inout MeshOptions) -> Void = { _ in }
     ) throws -> Node {
         lastID += 1
         let name = NodeName(name)
@@ -134,5 +135,7 @@ func call(
     _ node: MeshFixture.Node, _ other: NodeName, _ method: MeshMethod = .ping, _ body: [UInt8] = [],
     milliseconds: Int = 5_000
 ) async -> Result<[UInt8], MeshError> {
-    await answer { node.mesh.call(other, method: method, body: body, timeoutMilliseconds: milliseconds, completion: $0) }
+    await answer {
+        node.mesh.call(other, method: method, body: body, timeoutMilliseconds: milliseconds, completion: $0)
+    }
 }

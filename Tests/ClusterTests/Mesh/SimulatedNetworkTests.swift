@@ -74,6 +74,24 @@ import Testing
         #expect(a.peers.first?.nodeID == b.identity.nodeID)
     }
 
+    @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
+    func `Short cuts at any moment change no lane's order`(seed: UInt64) {
+        let network = SimulatedNetwork(seed: seed, delays: 1...20)
+        var random = MeshLanePropertyTests.Generator(state: seed)
+        let ((a, _), (_, received)) = (node(network, "a"), node(network, "b"))
+        network.advance(milliseconds: 100)
+        for number in 0..<200 {
+            #expect(post(a, [UInt8(number)]) == UInt64(number + 1))
+            if Int.random(in: 0...3, using: &random) == 0 { network.cut("a", "b") }
+            network.advance(milliseconds: Int.random(in: 0...20, using: &random))
+            network.healAll()
+            network.advance(milliseconds: Int.random(in: 0...5, using: &random))
+        }
+        network.advance(milliseconds: 1_000)
+        #expect(received.received == (0..<200).map { [UInt8($0)] })
+        #expect(received.downs == 0)
+    }
+
     @Test func `The same seed gives the same run`() {
         func run(_ seed: UInt64) -> [String] {
             let network = SimulatedNetwork(seed: seed)

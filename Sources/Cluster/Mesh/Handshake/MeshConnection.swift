@@ -84,7 +84,10 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
         self.context = context
         // Who dials has another try to make.
         let limit = TimeAmount.milliseconds(
-            Int64(min(core.options.handshakeMilliseconds, isDialer ? max(1000, core.options.failureMilliseconds / 2) : .max)))
+            Int64(
+                min(
+                    core.options.handshakeMilliseconds,
+                    isDialer ? max(1000, core.options.failureMilliseconds / 2) : .max)))
         timeout = context.eventLoop.scheduleTask(in: limit) { [weak self] in
             self?.fail(.malformed, "it did not answer in time", counts: \.timedOut)
         }
@@ -187,7 +190,9 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     /// Ends a handshake, or a connection that has failed.
-    private func fail(_ refusal: MeshRefusal?, _ text: String, counts counter: WritableKeyPath<MeshCounters.Refused, Int>) {
+    private func fail(
+        _ refusal: MeshRefusal?, _ text: String, counts counter: WritableKeyPath<MeshCounters.Refused, Int>
+    ) {
         guard context != nil else { return }
         switch stage {
         case .established, .ended: return end(text)
@@ -249,7 +254,8 @@ final class MeshConnection: ChannelDuplexHandler, @unchecked Sendable {
     // MARK: Client
 
     private func open(_ context: ChannelHandlerContext) {
-        guard let seen = try? context.channel.pipeline.syncOperations.nioSSL_peerCertificate(), let der = try? seen.toDERBytes()
+        guard let seen = try? context.channel.pipeline.syncOperations.nioSSL_peerCertificate(),
+            let der = try? seen.toDERBytes()
         else { return fail(nil, "the other end shows no certificate", counts: \.garbage) }
         certificate = MeshCertificate.fingerprint(der)
         let nonce = HandshakeMessages.nonce()

@@ -23,7 +23,8 @@ package struct MeshHello: Sendable, Equatable {
     var attempt: UInt64 = 0
 
     private enum Tag: UInt8 {
-        case name = 1, role, nodeID, incarnation, clusterID, epoch, version, featureLevel, address, intent, group, attempt
+        case name = 1, role, nodeID, incarnation, clusterID, epoch, version, featureLevel, address, intent, group,
+            attempt
     }
 
     init(_ options: MeshOptions, intent: MeshIntent, group: UInt64 = 0, attempt: UInt64 = 0) {

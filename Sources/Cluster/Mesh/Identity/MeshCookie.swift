@@ -10,7 +10,8 @@ package struct MeshCookie: Sendable, CustomStringConvertible {
 
     /// - Throws: when it is a default, too short, or plainly no secret.
     package init(_ text: String) throws(MeshFileError) {
-        let advice = "; leave node.cookie out to have one made, or set one of at least \(Self.minimumLength) random characters"
+        let advice =
+            "; leave node.cookie out to have one made, or set one of at least \(Self.minimumLength) random characters"
         if text == "emqxsecretcookie" {
             throw MeshFileError("node.cookie is \"emqxsecretcookie\", which everybody knows as EMQX's default" + advice)
         }

@@ -28,7 +28,9 @@ enum PrivateFile {
         var bytes = [UInt8](repeating: 0, count: Int(info.st_size))
         var at = 0
         while at < bytes.count {
-            let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress.map { $0 + at }, $0.count - at) }
+            let count = bytes.withUnsafeMutableBytes {
+                Glibc.read(descriptor, $0.baseAddress.map { $0 + at }, $0.count - at)
+            }
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw failure("read", path) }
             if count == 0 { break }

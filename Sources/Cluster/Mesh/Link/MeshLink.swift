@@ -248,7 +248,7 @@ final class MeshLink: ConnectionUser, @unchecked Sendable {
             lane.acknowledged = lane.received
             scratch.writeFrame(.acknowledgement, detail: UInt8(index + 1), number: lane.received)
         }
-        for lane in peer.lanes {
+        for lane in peer.urgency {
             while lane.sent < lane.unacknowledged.count, lane.inFlight < core.options.window,
                 scratch.readableBytes < Self.writeSize
             {

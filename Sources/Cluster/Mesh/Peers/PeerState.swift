@@ -26,6 +26,7 @@ final class PeerLane {
         highest = 0
         received = 0
         acknowledged = 0
+        isHeld = false
     }
 }
 
@@ -34,7 +35,9 @@ final class PeerState {
     let name: NodeName
     let slot: Int
     let outbox: PeerOutbox
-    let lanes = MeshLane.allCases.map { PeerLane($0) }
+    let lanes: [PeerLane]
+    /// The order in which they are written: what is small and long awaited stands before the messages.
+    let urgency: [PeerLane]
     var member: MeshMember?
     /// Where it was found by hand; as long as the membership is not known here.
     var acquaintance: MeshAddress?
@@ -69,6 +72,9 @@ final class PeerState {
         self.name = name
         self.slot = slot
         self.outbox = outbox
+        let lanes = MeshLane.allCases.map { PeerLane($0) }
+        self.lanes = lanes
+        urgency = [MeshLane.state, .sessions, .messages].compactMap { lane in lanes.first { $0.lane == lane } }
     }
 
     var isUp: Bool { association != 0 }
