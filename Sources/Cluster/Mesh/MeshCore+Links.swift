@@ -20,7 +20,7 @@ extension MeshCore {
 
     /// The connection has ended.
     func ended(_ link: MeshLink, _ reason: String) {
-        guard let peer = link.peer else {
+        guard let peer = link.peer, !link.isEnding else {
             guestLinks[ObjectIdentifier(link)] = nil
             if guests[link.hello.name] === link { guests[link.hello.name] = nil }
             return
@@ -186,6 +186,11 @@ extension MeshCore {
 
     private func retire(_ peer: PeerState, _ reason: String) {
         peer.dialTask?.cancel()
+        if let link = peer.link, link.isServing {
+            peer.link = nil
+            guestLinks[ObjectIdentifier(link)] = link
+            link.endWhenAnswered(reason)
+        }
         peer.link?.connection.close(reason)
         takeDown(peer, reason)
         if !retired.contains(peer.name) { retired.append(peer.name) }

@@ -84,6 +84,16 @@ import Testing
         #expect(!n1.isUp(stranger), "it is no peer")
     }
 
+    @Test func `A node that leaves gets the answer, though it is no member when that comes`() async throws {
+        let (n1, n2) = try await pair()
+        n2.mesh.handle(.leave) { peer, _, reply in
+            n2.mesh.setPeers([], removed: [peer.nodeID])
+            reply(.success([1]))
+        }
+        #expect(await call(n1, n2.options.name, .leave) == .success([1]))
+        try await eventually("then the link ends") { !n1.isUp(n2) && !n2.isUp(n1) }
+    }
+
     @Test func `A node that was let in finds its way without a list of members`() async throws {
         let (n2, joiner) = (try fixture.node("n2@h"), try fixture.node("n1@h"))
         let _: Result<MeshPeer, MeshError> = await answer {

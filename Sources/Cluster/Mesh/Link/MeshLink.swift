@@ -33,6 +33,8 @@ final class MeshLink: ConnectionUser, @unchecked Sendable {
     private var lastCall: UInt64 = 0
     /// Calls of the other end that are being answered.
     private var serving: Set<UInt64> = []
+    /// Why it ends when what is being served has been answered: the node is no member any more.
+    private var ending: String?
     private var lastUsed = NIODeadline.now()
     private var lastHeard = NIODeadline.now()
 
@@ -65,6 +67,15 @@ final class MeshLink: ConnectionUser, @unchecked Sendable {
             call.timeout.cancel()
             call.completion(.failure(.linkLost))
         }
+    }
+
+    var isServing: Bool { !serving.isEmpty }
+    var isEnding: Bool { ending != nil }
+
+    /// Carries only answers from here on, and ends with the last, or soon: who leaves hears of it by an answer.
+    func endWhenAnswered(_ reason: String) {
+        ending = reason
+        core.loop.scheduleTask(in: .seconds(5)) { [weak self] in self?.connection.close(reason) }
     }
 
     // MARK: Reading
@@ -101,8 +112,8 @@ final class MeshLink: ConnectionUser, @unchecked Sendable {
     private func take(_ header: FrameHeader, _ payload: Bytes) -> String? {
         switch FrameType(rawValue: header.type) {
         case .resume: return resume(payload)
-        case .batch: return takeBatch(header, payload)
-        case .acknowledgement: return takeAcknowledgement(header)
+        case .batch: return isEnding ? nil : takeBatch(header, payload)
+        case .acknowledgement: return isEnding ? nil : takeAcknowledgement(header)
         case .keepAlive: return nil
         case .request:
             takeRequest(header, payload)
@@ -111,7 +122,7 @@ final class MeshLink: ConnectionUser, @unchecked Sendable {
             takeResponse(header, payload)
             return nil
         case .goodbye:
-            if let peer { core.takeDown(peer, "the node was stopped") }
+            if let peer, !isEnding { core.takeDown(peer, "the node was stopped") }
             return "the node was stopped"
         // A later version's: it says by its feature level when it depends on the answer.
         case nil: return nil
@@ -185,7 +196,7 @@ final class MeshLink: ConnectionUser, @unchecked Sendable {
         guard let method = MeshMethod(rawValue: header.detail) else {
             return refuse(id, "method \(header.detail) is unknown here")
         }
-        guard peer.map({ _ in isResumed }) ?? core.mayGuest(hello, call: method) else {
+        guard peer.map({ _ in isResumed && !isEnding }) ?? core.mayGuest(hello, call: method) else {
             return refuse(id, "a node that is no member may only join")
         }
         guard let handler = core.handler(of: method) else { return refuse(id, "\(method) is not served here") }
@@ -209,6 +220,7 @@ final class MeshLink: ConnectionUser, @unchecked Sendable {
         case .failure(let error): refuse(id, "\(error)")
         }
         pump()
+        if let ending, serving.isEmpty { connection.closeAfterFlush(ending) }
     }
 
     private func refuse(_ id: UInt64, _ reason: String) {
@@ -232,7 +244,7 @@ final class MeshLink: ConnectionUser, @unchecked Sendable {
         while connection.isWritable {
             scratch.clear()
             if control.readableBytes > 0 { swap(&scratch, &control) }
-            if let peer, isResumed { gather(peer) }
+            if let peer, isResumed, !isEnding { gather(peer) }
             let count = scratch.readableBytes
             guard count > 0 else { return }
             hasWritten = true
