@@ -94,7 +94,10 @@ extension MeshCore {
     }
 
     func note(_ peer: PeerState, _ failure: String) {
-        if peer.lastFailure != failure {
+        let now = NIODeadline.now()
+        // Reasons that take turns fill no log.
+        if peer.lastFailure != failure, peer.lastLogged.map({ now - $0 > .seconds(5) }) ?? true {
+            peer.lastLogged = now
             logger.info(
                 "There is no link to a node.", metadata: ["peer.name": "\(peer.name)", "reason": "\(failure)"])
         }

@@ -132,6 +132,18 @@ import Testing
         #expect(!n1.isUp(n2) && n1.mesh.counters.handshakes == 0)
     }
 
+    @Test func `With an authority, nodes that it vouches for link`() async throws {
+        let certificates = try ["n1@h", "n2@h"].map { try MeshCertificate.temporary(name: NodeName($0)) }
+        let trusted = certificates.flatMap(\.chain)
+        let nodes = try certificates.map { own in
+            try fixture.node("n\(own.chain == certificates[0].chain ? 1 : 2)@h") {
+                $0.certificate = own
+                $0.certificate.authorities = trusted
+            }
+        }
+        try await fixture.join(nodes[0], nodes[1])
+    }
+
     @Test func `Garbage, in TLS or not, closes the connection`() async throws {
         let n1 = try fixture.node("n1@h")
         let port = try #require(n1.mesh.boundPort)

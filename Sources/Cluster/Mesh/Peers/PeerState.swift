@@ -60,6 +60,7 @@ final class PeerState {
     var address = ""
     var lastFailure: String?
     var lastFailureTime = 0
+    var lastLogged: NIODeadline?
 
     // Counters.
     var links = 0
