@@ -25,6 +25,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -65,11 +66,14 @@ let package = Package(
         .target(
             name: "Cluster",
             dependencies: [
-                "Consensus", "Topics", "Buffers", log,
+                "Consensus", "Topics", "Buffers", "CLinux", log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
             ],
             swiftSettings: settings),
         .target(name: "MQTTCodec", dependencies: ["Topics", "Buffers"], swiftSettings: settings),
@@ -140,8 +144,19 @@ let package = Package(
         .testTarget(
             name: "ConsensusTests", dependencies: ["Consensus", "CRaft", log],
             swiftSettings: settings),
+        // Links between nodes on a clock and a network of the test's own; for tests alone.
+        .target(
+            name: "ClusterSimulation", dependencies: ["Cluster", "Buffers"], path: "Tests/ClusterSimulation",
+            swiftSettings: settings),
         .testTarget(
-            name: "ClusterTests", dependencies: ["Cluster", "Consensus", "Buffers", log], swiftSettings: settings),
+            name: "ClusterTests",
+            dependencies: [
+                "Cluster", "ClusterSimulation", "Consensus", "Buffers", log,
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics"], swiftSettings: settings),
         .testTarget(name: "MQTTCodecTests", dependencies: ["MQTTCodec"], swiftSettings: settings),
         .testTarget(name: "ConfigSchemaTests", dependencies: ["ConfigSchema"], swiftSettings: settings),
