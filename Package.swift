@@ -53,7 +53,7 @@ let package = Package(
         .target(
             name: "Cluster",
             dependencies: [
-                "Consensus", "Topics", "Buffers", log,
+                "Consensus", "Topics", "Buffers", "CCRC32C", log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
