@@ -102,6 +102,12 @@ package final class MetaStateMachine: StateMachine {
         publish(nil, [], .everything)
     }
 
+    /// Begins with nothing, for another cluster. Only while nobody feeds it.
+    package func reset() {
+        working.withLock { $0 = Working() }
+        publish(nil, [], .everything)
+    }
+
     private func snapshot(_ working: Working) -> MetaSnapshot {
         MetaSnapshot(
             state: working.state,
