@@ -86,7 +86,7 @@ final class WorldConsensus: Consensus {
 
     func change(_ change: MembershipChange, completion: @escaping @Sendable (Result<Void, ProposalError>) -> Void) {
         guard let inner, let log = world.log(of: id) else { return completion(.failure(.notLeader(nil))) }
-        let leaving = log.state.withLock { log in
+        let leaving = log.state.withLock { log -> String? in
             if case .remove(let id) = change { log.members.first { $0.id == id }?.name } else { nil }
         }
         inner.change(change) { [world] result in
