@@ -88,7 +88,7 @@ let package = Package(
             name: "Broker",
             dependencies: [
                 "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "Access",
-                "Storage", "CCrypto", "CLinux", collections,
+                "Storage", "Cluster", "CCrypto", "CLinux", collections,
                 log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -102,7 +102,7 @@ let package = Package(
         .target(
             name: "Management",
             dependencies: [
-                "Broker", "Sinks", "Access", "ConfigSchema", log,
+                "Broker", "Cluster", "Sinks", "Access", "ConfigSchema", log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
@@ -139,7 +139,9 @@ let package = Package(
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(
             name: "BrokerTests",
-            dependencies: ["Broker", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Buffers", log],
+            dependencies: [
+                "Broker", "Cluster", "Consensus", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Buffers", log,
+            ],
             swiftSettings: settings),
     ]
 )
