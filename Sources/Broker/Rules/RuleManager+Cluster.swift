@@ -156,7 +156,8 @@ extension RuleManager {
             return report
         }
         let loaded = RuleFileLoader.load(Self.sets(cluster), loadOptions)
-        var failures = loaded.broken.mapValues { $0.first?.headline ?? "it is not right" }
+        // What only depends on something broken has no problem of its own.
+        var failures = loaded.broken.compactMapValues { $0.first?.headline }
         state.withLock { state in
             do throws(SinkFailure) {
                 try install(loaded, &state, &report, generation: Int(committed.number)) { id, failure in
