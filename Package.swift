@@ -11,6 +11,10 @@ let settings: [SwiftSetting] = [
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
+// libraft 0.22.x, unpacked there by scripts/fetch-raft.sh: Debian 12's own is of another line.
+let raftFolder = "\(Context.packageDirectory)/.deps/raft"
+let raftHeaders: [CSetting] = [.unsafeFlags(["-I\(raftFolder)/include"])]
+
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
@@ -46,10 +50,18 @@ let package = Package(
         // CRC32C by the processor's instruction where it has one.
         .target(name: "CCRC32C"),
 
+        // The consensus engine behind a flat face of our own.
+        .target(
+            name: "CRaft", dependencies: ["CCRC32C"], cSettings: raftHeaders,
+            linkerSettings: [
+                .unsafeFlags(["-L\(raftFolder)/lib"]), .linkedLibrary("raft"), .linkedLibrary("uv"),
+                .linkedLibrary("lz4"),
+            ]),
+
         .target(name: "Buffers", swiftSettings: settings),
         .target(name: "Storage", dependencies: ["Buffers", "CCRC32C", "CLinux"], swiftSettings: settings),
         .target(name: "Topics", dependencies: ["Buffers"], swiftSettings: settings),
-        .target(name: "Consensus", dependencies: [log], swiftSettings: settings),
+        .target(name: "Consensus", dependencies: ["CRaft", log], swiftSettings: settings),
         .target(
             name: "Cluster",
             dependencies: [
@@ -124,7 +136,12 @@ let package = Package(
 
         .testTarget(name: "BuffersTests", dependencies: ["Buffers"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Buffers", "CCRC32C"], swiftSettings: settings),
-        .testTarget(name: "ConsensusTests", dependencies: ["Consensus", log], swiftSettings: settings),
+        // Raft's hard cases against the linked library's own deterministic cluster.
+        .target(
+            name: "CRaftScenarios", dependencies: ["CRaft"], path: "Tests/CRaftScenarios", cSettings: raftHeaders),
+        .testTarget(
+            name: "ConsensusTests", dependencies: ["Consensus", "CRaft", "CRaftScenarios", log],
+            swiftSettings: settings),
         .testTarget(
             name: "ClusterTests", dependencies: ["Cluster", "Consensus", "Buffers", log], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics"], swiftSettings: settings),

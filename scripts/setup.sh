@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the missing Debian packages of the named groups of packages.apt. Says nothing when nothing is missing.
+# Installs the missing Debian packages of the named groups of packages.apt, and for `build` brings libraft. Says nothing when nothing is missing.
 #   scripts/setup.sh build test
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +19,8 @@ command -v swift >/dev/null || {
     echo "setup: the Swift 6.3 toolchain is missing (\`swift\` is not in PATH): https://www.swift.org/install/linux/" >&2
     exit 1
 }
+
+[[ " $* " == *" build "* ]] && scripts/fetch-raft.sh
 
 mapfile -t packages < <(wanted "$@")
 [[ ${#packages[@]} -eq 0 ]] && exit 0

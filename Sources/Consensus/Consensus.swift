@@ -59,6 +59,9 @@ package struct ConsensusStatus: Sendable, Equatable {
     package var commitIndex: UInt64 = 0
     package var appliedIndex: UInt64 = 0
     package var members: [ConsensusMember] = []
+    /// Whether what is committed has been applied, as far as a leader has said since the start. Until then the state is what was
+    /// last known here.
+    package var isCurrent = false
     /// Why the replica has stopped for good, if it has.
     package var failure: String?
 
