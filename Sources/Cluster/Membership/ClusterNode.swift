@@ -140,6 +140,11 @@ package final class ClusterNode: Sendable {
 
     /// What of the state concerns this node's links and files.
     private func changed(_ state: MetaState, _ change: MetaChange) {
+        if options.role == .replicant, state.clusterID != 0 {
+            do throws(ClusterStorageError) { try storage.writeCopy(machine.encodeSnapshot().flatMap { $0 }) } catch {
+                logger.warning("The copy of the cluster's state could not be written.", metadata: ["error": "\(error)"])
+            }
+        }
         guard change.contains(.members) else { return }
         var identity = current.withLock { $0.identity }
         mesh.setMembers(
