@@ -21,7 +21,9 @@ import Testing
 
         func add(_ machine: MetaStateMachine) {
             state.withLock { state in
-                for (index, command) in state.log.enumerated() { _ = machine.apply(index: UInt64(index + 1), command: command) }
+                for (index, command) in state.log.enumerated() {
+                    _ = machine.apply(index: UInt64(index + 1), command: command)
+                }
                 state.machines.append(machine)
             }
         }
@@ -60,7 +62,8 @@ import Testing
             status.state = .leader
             return status
         }
-        func change(_ change: MembershipChange, completion: @escaping @Sendable (Result<Void, ProposalError>) -> Void) {}
+        func change(_ change: MembershipChange, completion: @escaping @Sendable (Result<Void, ProposalError>) -> Void) {
+        }
         func observe(_ body: @escaping @Sendable (ConsensusStatus) -> Void) {}
         func accept(stream: Int32, from id: UInt64, name: String) { close(stream) }
         func stop() {}
@@ -196,7 +199,9 @@ import Testing
     @Test func `A secret that one node lacks is its alarm, and the other rules run`() throws {
         let one = try Rig("n1@h", log, variables: ["HOOK": "https://127.0.0.1:1/x"])
         let two = try Rig("n2@h", log)
-        let text = "rules:\n  hook: {sql: SELECT * FROM \"t\", actions: [{webhook: {url: \"${env:HOOK}\"}}]}\n" + "  plain: {sql: SELECT * FROM \"t\", actions: [{function: console}]}\n"
+        let text =
+            "rules:\n  hook: {sql: SELECT * FROM \"t\", actions: [{webhook: {url: \"${env:HOOK}\"}}]}\n"
+            + "  plain: {sql: SELECT * FROM \"t\", actions: [{function: console}]}\n"
         #expect(one.load(["a.yaml": text]).isInForce)
         try two.wait { two.running.contains("plain@1") && two.alarm(RuleManager.incompleteAlarm) != nil }
         let message = two.alarm(RuleManager.incompleteAlarm)?.message ?? ""
@@ -231,7 +236,9 @@ import Testing
     @Test func `A command's rules are checked as a whole, committed, shown and rolled back`() throws {
         let one = try Rig("n1@h", log)
         let two = try Rig("n2@h", log, readsFiles: false)
-        func file(_ text: String) -> [RuleFileContent] { [RuleFileContent(path: "rules/a.yaml", bytes: Array(text.utf8))] }
+        func file(_ text: String) -> [RuleFileContent] {
+            [RuleFileContent(path: "rules/a.yaml", bytes: Array(text.utf8))]
+        }
         var options = RuleManager.ApplyOptions()
         options.isTrial = true
         #expect(try two.rules.apply(file(rule("r1")), options).difference.added == ["rule:r1"])
@@ -240,7 +247,9 @@ import Testing
         #expect(try two.rules.apply(file(rule("r1")), options).generation == 1)
         #expect(two.running == ["r1@1"])
         try one.wait { one.running == ["r1@1"] }
-        #expect(throws: RuleManager.ApplyFailure.self) { try two.rules.apply(file("rules: {r1: {sql: SELEC}}"), options) }
+        #expect(throws: RuleManager.ApplyFailure.self) {
+            try two.rules.apply(file("rules: {r1: {sql: SELEC}}"), options)
+        }
         #expect(one.store.state.rules.number == 1)
         _ = try two.rules.apply(file(rule("r1", "SELECT qos FROM \"t/#\"")), options)
         #expect(try two.rules.exported().map(\.file.path) == ["rules/a.yaml"])

@@ -109,7 +109,9 @@ extension RuleManager {
         }
         node.alarms.activate(
             Self.rulesAlarm, details: ["generation": .integer(report.generation)],
-            message: "the cluster has not taken this node's rule files; what was committed before stays in force: \(failure)")
+            message:
+                "the cluster has not taken this node's rule files; what was committed before stays in force: \(failure)"
+        )
         if isFirst { retryLater() }
     }
 
@@ -128,7 +130,9 @@ extension RuleManager {
 
     /// Changes with each byte of the files and their names. Never 0.
     private static func hash(_ sources: [SourceFile]) -> UInt64 {
-        let hash = sources.reduce(metaHash([])) { metaHash($1.bytes, metaHash("\($1.name)\u{0}\($1.bytes.count)\u{0}".utf8, $0)) }
+        let hash = sources.reduce(metaHash([])) {
+            metaHash($1.bytes, metaHash("\($1.name)\u{0}\($1.bytes.count)\u{0}".utf8, $0))
+        }
         return max(1, hash)
     }
 
@@ -195,9 +199,12 @@ extension RuleManager {
         node.alarms.activate(
             Self.incompleteAlarm,
             details: ["node": .text(options.nodeName), "objects": .list(Array(lines.prefix(10)))],
-            message: "\(failures.count) of the cluster's rules, actions or connectors cannot run on \(options.nodeName): \(lines[0])")
+            message:
+                "\(failures.count) of the cluster's rules, actions or connectors cannot run on \(options.nodeName): \(lines[0])"
+        )
         logger.error(
-            "Some of the cluster's rules cannot run on this node.", metadata: ["rules.broken": "\(lines.joined(separator: "; "))"])
+            "Some of the cluster's rules cannot run on this node.",
+            metadata: ["rules.broken": "\(lines.joined(separator: "; "))"])
     }
 
     /// An alarm as long as this node's files say something else than what is in force.
@@ -210,7 +217,9 @@ extension RuleManager {
             return
         }
         let present = cluster.rules.objects[first.id]
-        let whose = present.map { $0.owner.isEmpty ? "the cluster's own text" : "that of \($0.owner) (\($0.object.origin))" }
+        let whose = present.map {
+            $0.owner.isEmpty ? "the cluster's own text" : "that of \($0.owner) (\($0.object.origin))"
+        }
         node.alarms.activate(
             Self.driftAlarm,
             details: [
@@ -218,6 +227,8 @@ extension RuleManager {
                 "in_force": .text(present.map { metaHex($0.object.hash) } ?? "none"),
                 "objects": .list(Array(differing.map(\.id).prefix(10))),
             ],
-            message: "\(first.id) in \(first.origin) on \(options.nodeName) is not what is in force: \(whose ?? "nothing of that name")")
+            message:
+                "\(first.id) in \(first.origin) on \(options.nodeName) is not what is in force: \(whose ?? "nothing of that name")"
+        )
     }
 }

@@ -15,7 +15,8 @@ extension RuleManager {
 
         fileprivate init(from before: [String: UInt64], to after: [String: UInt64]) {
             added = after.keys.filter { before[$0] == nil }.sorted()
-            changed = after.filter { before[$0.key].map { [hash = $0.value] in $0 != hash } ?? false }.map(\.key).sorted()
+            changed = after.filter { before[$0.key].map { [hash = $0.value] in $0 != hash } ?? false }.map(\.key)
+                .sorted()
             removed = before.keys.filter { after[$0] == nil }.sorted()
         }
     }
@@ -50,7 +51,8 @@ extension RuleManager {
     ) throws(ApplyFailure) -> Applied {
         let store = try required()
         let cluster = store.state
-        var all = options.prunes ? [] : contents(cluster, owner: "").filter { old in !files.contains { $0.path == old.path } }
+        var all =
+            options.prunes ? [] : contents(cluster, owner: "").filter { old in !files.contains { $0.path == old.path } }
         all += files
         all.sort { $0.path < $1.path }
         let sources = all.map { SourceFile(name: $0.path, bytes: $0.bytes) }
@@ -93,7 +95,9 @@ extension RuleManager {
     private func required() throws(ApplyFailure) -> MetaStore {
         guard let store else {
             throw .cluster(
-                .refused(reason: "this node runs without replicated rules", next: "change its rule files, then sluice ctl rules reload"))
+                .refused(
+                    reason: "this node runs without replicated rules",
+                    next: "change its rule files, then sluice ctl rules reload"))
         }
         return store
     }

@@ -67,7 +67,8 @@ package final class ClusterDiscovery: Sendable {
         guard let chosen else {
             state.withLock {
                 $0.lastResult =
-                    reachable.isEmpty ? "no other node answers" : "waiting for \(reachable.map(\.name).joined(separator: ", ")) to join"
+                    reachable.isEmpty
+                    ? "no other node answers" : "waiting for \(reachable.map(\.name).joined(separator: ", ")) to join"
             }
             return
         }
@@ -82,7 +83,8 @@ package final class ClusterDiscovery: Sendable {
             }
             if isNew {
                 logger.warning(
-                    "The node could not join; it tries again.", metadata: ["cluster.via": "\(chosen.name)", "error": "\(error)"])
+                    "The node could not join; it tries again.",
+                    metadata: ["cluster.via": "\(chosen.name)", "error": "\(error)"])
             }
         }
     }

@@ -35,7 +35,8 @@ extension ClusterNode {
     /// Carries a request out, or says who can. On the queue of operations; blocks.
     func serve(_ request: MembershipRequest) -> MembershipReply {
         guard !current.withLock({ $0.isBusy }) else {
-            return .failed(.refused(reason: "\(options.name) is joining or leaving itself", next: "try again in a minute"))
+            return .failed(
+                .refused(reason: "\(options.name) is joining or leaving itself", next: "try again in a minute"))
         }
         guard let consensus else { return elsewhere(nil) }
         // A leader that is leaving hands over first, so its requests may go on at another node.
@@ -109,18 +110,21 @@ extension ClusterNode {
         for _ in 0..<8 {
             let reply: MembershipReply
             if let node = next, node.text != options.name {
-                switch call(node, request.method, request.encoded, timeoutMilliseconds: options.joinTimeoutMilliseconds) {
+                switch call(node, request.method, request.encoded, timeoutMilliseconds: options.joinTimeoutMilliseconds)
+                {
                 case .success(let body):
                     do throws(MetaFormatError) { reply = try MembershipReply(decoding: body) } catch {
                         reply = .failed(.refused(reason: "\(node) answers in a way unknown here: \(error)", next: ""))
                     }
                 case .failure(.notConnected):
-                    reply = .failed(.refused(reason: "\(node) can't be reached", next: "look at its log, and at the firewall"))
+                    reply = .failed(
+                        .refused(reason: "\(node) can't be reached", next: "look at its log, and at the firewall"))
                 case .failure(.refused(let reason)): reply = .failed(.refused(reason: "\(node): \(reason)", next: ""))
                 case .failure(.timedOut), .failure(.linkLost):
                     reply = .failed(
                         .outcomeUnknown(
-                            reason: "\(node) has not answered", next: "try again: what has been done is not done twice"))
+                            reason: "\(node) has not answered", next: "try again: what has been done is not done twice")
+                    )
                 }
             } else {
                 reply = operations.sync { serve(request) }

@@ -18,10 +18,12 @@ extension ClusterNode {
         }
         if address.name == options.name { throw MetaFailure.isSelf }
         try checkFree(discards: discards)
-        guard current.withLock({ current in
-            defer { current.isBusy = true }
-            return !current.isBusy
-        }) else {
+        guard
+            current.withLock({ current in
+                defer { current.isBusy = true }
+                return !current.isBusy
+            })
+        else {
             throw .refused(reason: "\(options.name) is joining or leaving already", next: "try again in a minute")
         }
         defer { current.withLock { $0.isBusy = false } }
@@ -46,7 +48,9 @@ extension ClusterNode {
         }
         guard !discards else { return }
         var held: [String] = []
-        if state.rules.objects.values.contains(where: { $0.owner != options.name }) { held.append("rules that were applied by a command") }
+        if state.rules.objects.values.contains(where: { $0.owner != options.name }) {
+            held.append("rules that were applied by a command")
+        }
         if !state.configuration.isEmpty { held.append("settings") }
         if state.tables.values.contains(where: { !$0.entries.isEmpty }) { held.append("users, access rules or bans") }
         if let more = current.withLock({ $0.holdsData })?() { held.append(more) }
@@ -60,7 +64,8 @@ extension ClusterNode {
     private func reach(_ address: ClusterAddress) throws(MetaFailure) -> MeshPeer {
         switch connect(address.text) {
         case .success(let peer): return peer
-        case .failure(.refused(let reason)): throw .refused(reason: reason, next: "both nodes need the same node.cookie")
+        case .failure(.refused(let reason)):
+            throw .refused(reason: reason, next: "both nodes need the same node.cookie")
         case .failure:
             throw .refused(
                 reason: "nobody answers at \(address.text)",
@@ -107,7 +112,9 @@ extension ClusterNode {
                 try storage.bringBack(folder)
                 machine.reset()
                 try begin(before, bootstraps: false)
-            } catch { logger.error("The node's own cluster could not be brought back.", metadata: ["error": "\(error)"]) }
+            } catch {
+                logger.error("The node's own cluster could not be brought back.", metadata: ["error": "\(error)"])
+            }
             throw error
         }
     }
@@ -155,7 +162,8 @@ extension ClusterNode {
 
     private func waitForState(_ cluster: MembershipReply.Cluster, _ deadline: DispatchTime) throws(MetaFailure) {
         let done = DispatchSemaphore(value: 0)
-        machine.whenApplied(cluster.sequence, timeoutMilliseconds: options.joinTimeoutMilliseconds) { _ in done.signal() }
+        machine.whenApplied(cluster.sequence, timeoutMilliseconds: options.joinTimeoutMilliseconds) { _ in done.signal()
+        }
         guard done.wait(timeout: deadline + .seconds(1)) == .success, machine.state.sequence >= cluster.sequence else {
             throw .outcomeUnknown(
                 reason: "\(options.name) is in, but has not got the cluster's state yet",

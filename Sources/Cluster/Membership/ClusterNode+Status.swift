@@ -94,7 +94,8 @@ extension ClusterNode {
         let nodes = state.members.values.sorted { $0.name < $1.name }.map { member -> ClusterStatus.Node in
             let role = engine?.members.first { $0.id == member.id }?.role
             let part =
-                member.role == .replicant ? "stream" : role == .voter ? "voter" : role == .standby ? "standby" : "joining"
+                member.role == .replicant
+                ? "stream" : role == .voter ? "voter" : role == .standby ? "standby" : "joining"
             let said = member.name == options.name ? nodeStatus : answers[member.name]
             return ClusterStatus.Node(
                 member: member, isAlive: alive[member.name] == member.id, isSelf: member.name == options.name,

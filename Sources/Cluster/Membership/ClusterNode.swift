@@ -74,7 +74,8 @@ package final class ClusterNode: Sendable {
             if let copy = storage.readCopy() {
                 do { try machine.restore(copy) } catch {
                     logger.warning(
-                        "The copy of the cluster's state is damaged; it is fetched anew.", metadata: ["error": "\(error)"])
+                        "The copy of the cluster's state is damaged; it is fetched anew.",
+                        metadata: ["error": "\(error)"])
                 }
             }
             follow()

@@ -35,7 +35,9 @@ package protocol ClusterStorage: AnyObject, Sendable {
     /// - Parameter bootstraps: whether a log that is new begins with this node alone.
     func open(
         _ identity: ClusterIdentity, name: String, bootstraps: Bool, machine: any StateMachine,
-        dial: @escaping @Sendable (_ id: UInt64, _ name: String, _ connected: @escaping @Sendable (Int32?) -> Void) -> Void
+        dial:
+            @escaping @Sendable (_ id: UInt64, _ name: String, _ connected: @escaping @Sendable (Int32?) -> Void) ->
+            Void
     ) throws(ClusterStorageError) -> any Consensus
 
     /// Puts identity and log in a folder of their own and begins anew; nothing is deleted. The engine must have been stopped.
@@ -53,7 +55,8 @@ package protocol ClusterStorage: AnyObject, Sendable {
 package protocol ClusterMesh: MeshLinks {
     /// Reaches the node at `host:port`, whoever it is; both prove that they know the cookie.
     func connect(
-        to address: String, timeoutMilliseconds: Int, completion: @escaping @Sendable (Result<MeshPeer, MeshError>) -> Void)
+        to address: String, timeoutMilliseconds: Int,
+        completion: @escaping @Sendable (Result<MeshPeer, MeshError>) -> Void)
 
     /// What this node says of itself from now on.
     func introduce(_ identity: ClusterIdentity, role: NodeRole)

@@ -61,7 +61,8 @@ package enum MembershipPlan {
         }
         if view.state.members[join.name] == nil, view.state.members.count >= MetaLimits.members {
             return .refused(
-                reason: "a cluster has at most \(MetaLimits.members) nodes", next: "sluice ctl cluster force-leave of one")
+                reason: "a cluster has at most \(MetaLimits.members) nodes",
+                next: "sluice ctl cluster force-leave of one")
         }
         return nil
     }
@@ -118,7 +119,9 @@ package enum MembershipPlan {
             else { return .refuse(.notFound("\(leave.name) is not in the cluster")) }
             return promoted(view) ?? .done([])
         }
-        if leave.id != 0, let known, known.id != leave.id { return .refuse(.notFound("that \(leave.name) is not in the cluster")) }
+        if leave.id != 0, let known, known.id != leave.id {
+            return .refuse(.notFound("that \(leave.name) is not in the cluster"))
+        }
         if leave.isForced, !leave.mayBeAlive, view.alive[leave.name] != nil {
             return .refuse(
                 .refused(

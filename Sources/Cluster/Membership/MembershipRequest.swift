@@ -86,7 +86,9 @@ package enum MembershipRequest: Sendable, Equatable {
         case 1:
             let name = try reader.text(limit: 256)
             let id = try reader.number()
-            guard let role = NodeRole(rawValue: try reader.byte()) else { throw MetaFormatError("there is no such role") }
+            guard let role = NodeRole(rawValue: try reader.byte()) else {
+                throw MetaFormatError("there is no such role")
+            }
             self = .join(
                 Join(
                     name: name, id: id, role: role, address: try reader.text(limit: 512),

@@ -23,11 +23,15 @@ package final class NoMesh: ClusterMesh {
     ) {}
 
     package func connect(
-        to address: String, timeoutMilliseconds: Int, completion: @escaping @Sendable (Result<MeshPeer, MeshError>) -> Void
+        to address: String, timeoutMilliseconds: Int,
+        completion: @escaping @Sendable (Result<MeshPeer, MeshError>) -> Void
     ) { completion(.failure(.notConnected)) }
 
     package func introduce(_ identity: ClusterIdentity, role: NodeRole) {}
     package func setMembers(_ members: [ClusterMember], removed: Set<UInt64>) {}
-    package func openStream(to id: UInt64, name: String, connected: @escaping @Sendable (Int32?) -> Void) { connected(nil) }
-    package func acceptStreams(_ body: @escaping @Sendable (_ descriptor: Int32, _ id: UInt64, _ name: String) -> Void) {}
+    package func openStream(to id: UInt64, name: String, connected: @escaping @Sendable (Int32?) -> Void) {
+        connected(nil)
+    }
+    package func acceptStreams(_ body: @escaping @Sendable (_ descriptor: Int32, _ id: UInt64, _ name: String) -> Void)
+    {}
 }

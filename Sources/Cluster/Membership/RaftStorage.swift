@@ -45,7 +45,9 @@ package final class RaftStorage: ClusterStorage {
 
     package func open(
         _ identity: ClusterIdentity, name: String, bootstraps: Bool, machine: any StateMachine,
-        dial: @escaping @Sendable (_ id: UInt64, _ name: String, _ connected: @escaping @Sendable (Int32?) -> Void) -> Void
+        dial:
+            @escaping @Sendable (_ id: UInt64, _ name: String, _ connected: @escaping @Sendable (Int32?) -> Void) ->
+            Void
     ) throws(ClusterStorageError) -> any Consensus {
         var configuration = configuration(identity, name)
         configuration.bootstraps = bootstraps
@@ -107,11 +109,14 @@ package final class RaftStorage: ClusterStorage {
     /// - Returns: the new epoch.
     package func recover(name: String, keeping names: [String]) throws(ClusterStorageError) -> UInt64 {
         var (identity, _, _, members) = try inspect(name: name)
-        guard names.contains(name) else { throw ClusterStorageError("\(name) itself must be among those that are kept") }
+        guard names.contains(name) else {
+            throw ClusterStorageError("\(name) itself must be among those that are kept")
+        }
         let unknown = names.filter { name in !members.contains { $0.name == name } }
         guard unknown.isEmpty else {
             throw ClusterStorageError(
-                "\(unknown.joined(separator: ", ")): no such core; there are \(members.map(\.name).joined(separator: ", "))")
+                "\(unknown.joined(separator: ", ")): no such core; there are \(members.map(\.name).joined(separator: ", "))"
+            )
         }
         var kept = members.filter { names.contains($0.name) }
         for index in kept.indices { kept[index].role = .voter }

@@ -14,7 +14,8 @@ struct MetaSnapshot: Equatable {
     var answers: [(key: CommandKey, answer: [UInt8])]
 
     static func == (left: MetaSnapshot, right: MetaSnapshot) -> Bool {
-        left.state == right.state && left.answers.elementsEqual(right.answers) { $0.key == $1.key && $0.answer == $1.answer }
+        left.state == right.state
+            && left.answers.elementsEqual(right.answers) { $0.key == $1.key && $0.answer == $1.answer }
     }
 
     private enum Kind: UInt8 { case head = 1, blob = 2, table = 3, answers = 4, staged = 5, end = 255 }

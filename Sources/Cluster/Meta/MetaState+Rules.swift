@@ -104,7 +104,8 @@ extension MetaState {
             let known = history.map { "\($0.number)" }.joined(separator: ", ")
             return (
                 .notFound(
-                    "generation \(number) is not kept; " + (known.isEmpty ? "there is no earlier one" : "kept are \(known)")
+                    "generation \(number) is not kept; "
+                        + (known.isEmpty ? "there is no earlier one" : "kept are \(known)")
                 ), []
             )
         }

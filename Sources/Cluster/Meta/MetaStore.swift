@@ -136,7 +136,8 @@ package final class MetaStore: Sendable {
     }
 
     private static func unknown(_ reason: String) -> MetaFailure {
-        .outcomeUnknown(reason: reason, next: "look whether it was done before you try again: sluice ctl cluster status")
+        .outcomeUnknown(
+            reason: reason, next: "look whether it was done before you try again: sluice ctl cluster status")
     }
 
     /// One command on its way. Confined to the queue.

@@ -152,7 +152,8 @@ package final class ReplicaFollower: Sendable {
         let cores = links.peers.filter { $0.role == .core }.map(\.name).sorted()
         let failed = state.withLock { $0.failed }
         let chosen =
-            cores.first { !failed.contains($0) } ?? cores.min { (failed.firstIndex(of: $0) ?? 0) < (failed.firstIndex(of: $1) ?? 0) }
+            cores.first { !failed.contains($0) }
+            ?? cores.min { (failed.firstIndex(of: $0) ?? 0) < (failed.firstIndex(of: $1) ?? 0) }
         guard let chosen else { return nil }
         state.withLock { $0.core = chosen }
         changedCore(chosen)

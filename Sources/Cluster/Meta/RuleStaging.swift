@@ -31,7 +31,8 @@ extension MetaStore {
             manifest = .blob(blob)
         }
         let change = RuleChange(
-            owner: owner, manifest: manifest, offer: offer, expected: expected, takesOver: takesOver, time: time, by: by,
+            owner: owner, manifest: manifest, offer: offer, expected: expected, takesOver: takesOver, time: time,
+            by: by,
             note: note)
         let known = state.blobs
         var missing = contents.keys.filter { known[$0] == nil }.sorted()

@@ -17,7 +17,9 @@ extension BrokerFields {
                 + "and the number at the end of the name's first part: 5371 for `n1@…`.")
         static let advertise = Field(
             "advertise", .nonEmptyString,
-            doc: "`host:port` by which others reach this node where that is not the host of `node.name` with the port of `listen`.")
+            doc:
+                "`host:port` by which others reach this node where that is not the host of `node.name` with the port of `listen`."
+        )
         static let autoclean = Field(
             "autoclean", .durationOr("disabled"), default: .at(.seconds(24 * 3600)),
             doc: "A replicant that was away for so long is no member any more. Cores stay until they are removed.")
@@ -38,7 +40,8 @@ extension BrokerFields {
     }
 
     enum DNS {
-        static let name = Field("name", .nonEmptyString, default: "localhost", doc: "The name whose addresses are nodes.")
+        static let name = Field(
+            "name", .nonEmptyString, default: "localhost", doc: "The name whose addresses are nodes.")
         static let recordType = Field(
             "record_type", FieldType<ClusterSettings.RecordType>.choice, default: .a,
             doc: "`a` and `aaaa`: addresses, with the port of this node's `listen`; `srv`: hosts and ports.")

@@ -23,7 +23,8 @@ package enum BrokerFields {
     package static let all = FieldSet(
         "the configuration",
         [
-            node, cluster, listeners, mqtt, retainer, delayed, rewrite, autoSubscribe, sysTopics, alarm, durability, rules,
+            node, cluster, listeners, mqtt, retainer, delayed, rewrite, autoSubscribe, sysTopics, alarm, durability,
+            rules,
             ruleEngine, log, shutdown,
         ] + access + otherRoots)
 
@@ -54,7 +55,9 @@ package enum BrokerFields {
         static let role = Field(
             "role",
             FieldType<NodeSettings.Role>.choice, default: .core,
-            doc: "`core` keeps the cluster's state and votes on it; a `replicant` follows the cores and comes and goes at will.")
+            doc:
+                "`core` keeps the cluster's state and votes on it; a `replicant` follows the cores and comes and goes at will."
+        )
         static let dataDirectory = Field(
             "data_dir", .nonEmptyString, default: "data", doc: "Where the node keeps its files.")
         static let shards = Field(
@@ -129,7 +132,9 @@ package enum BrokerFields {
                 + "`sluice rules apply`, and by other nodes' files.")
         static let requireValid = Field(
             "require_valid", .bool, default: false,
-            doc: "Whether a node whose rule files are wrong refuses to start although the cluster has rules that it could run.")
+            doc:
+                "Whether a node whose rule files are wrong refuses to start although the cluster has rules that it could run."
+        )
         static let all = FieldSet("rules", [paths, source, testsOnLoad, requireValid])
     }
 

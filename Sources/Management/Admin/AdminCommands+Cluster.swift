@@ -28,7 +28,8 @@ extension AdminCommands {
             summary: "Make survivors a cluster after a majority was lost; with the node stopped"
         ) { c, _ throws(AdminError) in
             throw .conflict(
-                "\(c.node.name) is running, and recover works on the files of a node that does not\nNext: stop it, then try again")
+                "\(c.node.name) is running, and recover works on the files of a node that does not\nNext: stop it, then try again"
+            )
         },
     ]
 
@@ -107,7 +108,8 @@ extension AdminCommands {
                     text: "Discovery is manual: sluice ctl cluster join <Node>.\n",
                     data: .object(["strategy": .string("manual"), "enabled": .boolean(false)]))
             }
-            throw .failed("cluster.discovery_strategy is manual\nNext: set it to static or dns, and start the node again")
+            throw .failed(
+                "cluster.discovery_strategy is manual\nNext: set it to static or dns, and start the node again")
         }
         switch arguments {
         case []: break
@@ -158,9 +160,12 @@ extension AdminCommands {
             if let failure = node.failure { text += "  \(failure)\n" }
         }
         text += "Cluster \(status.name) (\(metaHex(status.clusterID))), epoch \(status.epoch): "
-        text += status.hasQuorum ? "quorum, changes are possible.\n" : "no quorum, changes are refused; what runs goes on.\n"
+        text +=
+            status.hasQuorum
+            ? "quorum, changes are possible.\n" : "no quorum, changes are refused; what runs goes on.\n"
         if !status.hasQuorum {
-            text += "Next: start the nodes that are down; if they are lost for good, stop this one and: sluice ctl cluster recover --keep "
+            text +=
+                "Next: start the nodes that are down; if they are lost for good, stop this one and: sluice ctl cluster recover --keep "
             text += "\(node.name)\n"
         }
         return Result(text: text, data: data(status, running, stopped))
@@ -169,7 +174,8 @@ extension AdminCommands {
     private func data(_ status: ClusterStatus, _ running: [String], _ stopped: [String]) -> JSONValue {
         .object([
             "running_nodes": .array(running.map { .string($0) }), "stopped_nodes": .array(stopped.map { .string($0) }),
-            "name": .string(status.name), "id": .string(metaHex(status.clusterID)), "epoch": .integer(Int(status.epoch)),
+            "name": .string(status.name), "id": .string(metaHex(status.clusterID)),
+            "epoch": .integer(Int(status.epoch)),
             "feature_level": .integer(Int(status.featureLevel)), "quorum": .boolean(status.hasQuorum),
             "leader": status.leader.map { .string($0) } ?? .null, "voters": .integer(status.voters),
             "applied": .integer(Int(status.sequence)),

@@ -21,7 +21,9 @@ extension AdminCommands {
     private func failed(_ failure: RuleManager.ApplyFailure) -> AdminError {
         switch failure {
         case .files(let problems, let tests):
-            .failed("nothing was changed, the files are not right:\n" + (problems.map(\.headline) + tests).joined(separator: "\n"))
+            .failed(
+                "nothing was changed, the files are not right:\n"
+                    + (problems.map(\.headline) + tests).joined(separator: "\n"))
         case .cluster(let failure): AdminError(failure)
         }
     }
@@ -119,14 +121,18 @@ extension AdminCommands {
 
     private func rollBackRules(_ arguments: [String]) throws(AdminError) -> Result {
         let word = try Self.one(arguments, "rules rollback <Generation>")
-        guard let number = UInt64(word) else { throw .usage("\"\(word)\" is no number of a generation; see sluice ctl rules history") }
+        guard let number = UInt64(word) else {
+            throw .usage("\"\(word)\" is no number of a generation; see sluice ctl rules history")
+        }
         do throws(RuleManager.ApplyFailure) {
             let applied = try rules.rollBack(to: number, by: "sluice ctl rules rollback")
             return Result(
                 text: "Generation \(applied.generation), which is as \(number) was, is committed and in force.\n"
                     + text(applied.difference),
                 data: .object(
-                    data(applied.difference).merging(["generation": .integer(Int(applied.generation))]) { first, _ in first }))
+                    data(applied.difference).merging(["generation": .integer(Int(applied.generation))]) { first, _ in
+                        first
+                    }))
         } catch { throw failed(error) }
     }
 }

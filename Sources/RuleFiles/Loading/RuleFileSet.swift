@@ -15,7 +15,8 @@ package enum RuleIndex {
     /// The objects of files that are right, in their order.
     package static func entries(_ sources: [SourceFile]) -> [RuleIndexEntry] {
         let documents = RuleDocuments(sources)
-        let variables = documents.variables.map { "\($0.name)=\($0.value.canonicalJSON)" }.sorted().joined(separator: "\n")
+        let variables = documents.variables.map { "\($0.name)=\($0.value.canonicalJSON)" }.sorted().joined(
+            separator: "\n")
         return documents.objects.map { object in
             let (rest, _) = object.node.merged(over: documents.defaults[defaultsKey(object)]).removing("tests")
             let says = rest.canonicalJSON

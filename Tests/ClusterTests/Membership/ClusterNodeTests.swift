@@ -41,7 +41,8 @@ import Testing
 
     private func apply(_ node: ClusterNode, owner: String, _ id: String = "rule:a") throws {
         _ = try node.store.applyRules(
-            owner: owner, files: [RuleFileContent(path: "a.yaml", bytes: Array(id.utf8))], objects: [object(id)], offer: 1,
+            owner: owner, files: [RuleFileContent(path: "a.yaml", bytes: Array(id.utf8))], objects: [object(id)],
+            offer: 1,
             time: 1, by: "test")
     }
 
@@ -164,10 +165,13 @@ import Testing
         #expect(replicant.check().problems["n2@h"] == nil)
     }
 
-    @Test(arguments: [
-        ("n1@h", "n1@h", "h:5371"), ("n12@h:99", "n12@h", "h:99"), ("h:99", nil, "h:99"), ("node@10.0.0.1", "node@10.0.0.1", "10.0.0.1:5370"),
-        ("n1@[::1]:99", "n1@::1", "[::1]:99"), ("", nil, nil), ("@h", nil, nil), ("n1@h:0", nil, nil), ("n1@h:x", nil, nil),
-    ] as [(String, String?, String?)])
+    @Test(
+        arguments: [
+            ("n1@h", "n1@h", "h:5371"), ("n12@h:99", "n12@h", "h:99"), ("h:99", nil, "h:99"),
+            ("node@10.0.0.1", "node@10.0.0.1", "10.0.0.1:5370"),
+            ("n1@[::1]:99", "n1@::1", "[::1]:99"), ("", nil, nil), ("@h", nil, nil), ("n1@h:0", nil, nil),
+            ("n1@h:x", nil, nil),
+        ] as [(String, String?, String?)])
     func `A node's address is read from what an operator writes`(_ text: String, _ name: String?, _ address: String?) {
         #expect(ClusterAddress(text)?.text == address)
         if address != nil { #expect(ClusterAddress(text)?.name == name) }

@@ -48,7 +48,8 @@ final class LocalWorld: Sendable {
         case .assign(let id, _):
             guard let machine = state.withLock({ $0.waiting.removeValue(forKey: id) }) else { return }
             log.state.withLock { log in
-                guard let leader = log.leader.flatMap({ log.machines[$0] }), let name = log.members.first(where: { $0.id == id })?.name
+                guard let leader = log.leader.flatMap({ log.machines[$0] }),
+                    let name = log.members.first(where: { $0.id == id })?.name
                 else { return }
                 do { try machine.restore(leader.encodeSnapshot().flatMap { $0 }) } catch { return }
                 log.machines[name] = machine
@@ -90,7 +91,9 @@ final class WorldConsensus: Consensus {
             if case .remove(let id) = change { log.members.first { $0.id == id }?.name } else { nil }
         }
         inner.change(change) { [world] result in
-            if let leaving, case .success = result { _ = log.state.withLock { $0.machines.removeValue(forKey: leaving) } }
+            if let leaving, case .success = result {
+                _ = log.state.withLock { $0.machines.removeValue(forKey: leaving) }
+            }
             if case .success = result { world.changed(log, change) }
             completion(result)
         }
@@ -188,7 +191,8 @@ final class WorldMesh: ClusterMesh {
     ) { now.handle(method, handler) }
 
     func connect(
-        to address: String, timeoutMilliseconds: Int, completion: @escaping @Sendable (Result<MeshPeer, MeshError>) -> Void
+        to address: String, timeoutMilliseconds: Int,
+        completion: @escaping @Sendable (Result<MeshPeer, MeshError>) -> Void
     ) {
         guard let found = peers.first(where: { $0.name.text == world.name(at: address) }) else {
             return completion(.failure(.notConnected))

@@ -36,7 +36,8 @@ struct MembershipScenario {
             members = [ConsensusMember(id: leader, name: name, role: .voter)]
             _ = state.apply(.found(clusterID: 7, name: "c"))
             carryOut(join(name, .core))
-        case "join": carryOut(join(name, words.contains("replicant") ? .replicant : .core, words.contains("old") ? 0 : 1))
+        case "join":
+            carryOut(join(name, words.contains("replicant") ? .replicant : .core, words.contains("old") ? 0 : 1))
         case "wipe": ids[name] = nil
         case "leave", "force-leave":
             carryOut(
@@ -70,7 +71,9 @@ struct MembershipScenario {
     private mutating func elect() {
         let voters = members.filter { $0.role == .voter }
         let living = voters.filter { alive[$0.name] == $0.id }
-        if living.count * 2 <= voters.count { leader = 0 } else if !living.contains(where: { $0.id == leader }) {
+        if living.count * 2 <= voters.count {
+            leader = 0
+        } else if !living.contains(where: { $0.id == leader }) {
             leader = living.map(\.id).min() ?? 0
         }
     }

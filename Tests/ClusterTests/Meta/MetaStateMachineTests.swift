@@ -185,7 +185,9 @@ import Testing
                 index: UInt64(number), command: MetaCommand.configure(key: "k", value: "\(number)").encoded(.random()))
         }
         var rounds = 0
-        while case .entries(let entries) = machine.tail(after: copy.state.sequence, maximumBytes: 1000), !entries.isEmpty {
+        while case .entries(let entries) = machine.tail(after: copy.state.sequence, maximumBytes: 1000),
+            !entries.isEmpty
+        {
             for entry in entries {
                 #expect(entry.sequence == copy.state.sequence + 1)
                 _ = copy.apply(index: entry.index, command: entry.command)

@@ -28,7 +28,8 @@ import Testing
         return state.apply(
             .applyRules(
                 RuleChange(
-                    owner: owner, manifest: .inline(bundle), offer: 1, expected: expected, takesOver: takesOver, time: 1,
+                    owner: owner, manifest: .inline(bundle), offer: 1, expected: expected, takesOver: takesOver,
+                    time: 1,
                     by: owner, note: "")
             )
         ).answer

@@ -130,7 +130,8 @@ final class LocalLog: Sendable {
     func disturb(_ answers: [ProposalError]) { state.withLock { $0.answers = answers } }
 
     func propose(_ name: String, _ command: [UInt8]) -> Result<[UInt8], ProposalError> {
-        let (error, machines, index) = state.withLock { state -> (ProposalError?, [(String, any StateMachine)], UInt64) in
+        let (error, machines, index) = state.withLock {
+            state -> (ProposalError?, [(String, any StateMachine)], UInt64) in
             guard state.leader == name else { return (.notLeader(state.leader), [], 0) }
             let error = state.answers.isEmpty ? nil : state.answers.removeFirst()
             if let error, error != .outcomeUnknown { return (error, [], 0) }
