@@ -66,7 +66,7 @@ let package = Package(
         .target(
             name: "Cluster",
             dependencies: [
-                "Consensus", "Topics", "Buffers", "CLinux", log,
+                "Consensus", "Topics", "Buffers", "CCRC32C", "CLinux", log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -105,7 +105,7 @@ let package = Package(
             name: "Broker",
             dependencies: [
                 "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "Access",
-                "Storage", "CCrypto", "CLinux", collections,
+                "Storage", "Cluster", "CCrypto", "CLinux", collections,
                 log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -119,7 +119,7 @@ let package = Package(
         .target(
             name: "Management",
             dependencies: [
-                "Broker", "Sinks", "Access", "ConfigSchema", log,
+                "Broker", "Cluster", "Sinks", "Access", "ConfigSchema", log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
@@ -169,7 +169,9 @@ let package = Package(
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(
             name: "BrokerTests",
-            dependencies: ["Broker", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Storage", "Buffers", log],
+            dependencies: [
+                "Broker", "Cluster", "Consensus", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Storage", "Buffers", log,
+            ],
             swiftSettings: settings),
     ]
 )

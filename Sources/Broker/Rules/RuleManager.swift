@@ -1,4 +1,6 @@
+package import Cluster
 package import ConfigSchema
+import Dispatch
 package import Logging
 import RuleEngine
 import RuleFiles
@@ -18,6 +20,10 @@ package final class RuleManager: Sendable {
         package var dataDirectory: String
         /// How long a sink that a reload removed may go on delivering.
         package var removalDrain = Duration.seconds(30)
+        /// Whether this node's files count, or only what the cluster has.
+        package var readsFiles = true
+        /// Whether a node whose files are wrong may run what the cluster has.
+        package var requiresValid = false
 
         package init(
             paths: [String], requiresPaths: Bool, testsOnLoad: RuleFileSettings.TestsOnLoad, nodeName: String,
@@ -34,6 +40,8 @@ package final class RuleManager: Sendable {
     /// What a load came to.
     package struct Report: Sendable {
         package var isInForce: Bool
+        /// Why the cluster did not take the files; nil when it did, or when there is none.
+        package var refusal: MetaFailure?
         package var problems: [ConfigProblem]
         package var failedTests: [String]
         package var generation: Int
@@ -44,30 +52,47 @@ package final class RuleManager: Sendable {
         package var files: [String] = []
     }
 
-    private struct RunningSink {
+    struct RunningSink {
         var worker: SinkWorker
         var content: String
         var watch: SinkAlarms.Watch
     }
 
-    private struct State {
+    struct State {
+        /// As it is shown: of the loads of a node without a cluster, else the cluster's.
         var generation = 0
+        /// How often rules were put in force.
+        var installs = 0
+        /// By rule, the generation that gave it its text.
+        var ruleGenerations: [String: Int] = [:]
+        /// What of the cluster is in force.
+        var committed: RuleGeneration?
+        /// This node's files as last read without errors.
+        var own: [RuleObject] = []
+        var isOfferPending = false
         var sinks: [String: RunningSink] = [:]
         var rules: [InstalledRule] = []
         var files: [String] = []
         var lastFailure: String?
     }
 
-    private let node: BrokerNode
+    let node: BrokerNode
     private let runtime: SinkRuntime
     private let sinkAlarms: SinkAlarms
-    private let options: Options
-    private let environment: Environment
-    private let logger: Logger
-    /// One load at a time; never held while a message is worked on.
-    private let state = Guarded(State())
+    let options: Options
+    let environment: Environment
+    let logger: Logger
+    /// What the cluster agrees on; nil for a node that has no part in one.
+    package let store: MetaStore?
+    /// One load at a time, whoever wants it.
+    let loads = DispatchQueue(label: "rule-loads")
+    /// Never held while a message is worked on, nor while other nodes are asked.
+    let state = Guarded(State())
 
-    package init(node: BrokerNode, options: Options, environment: Environment, logger: Logger) {
+    package init(
+        node: BrokerNode, options: Options, environment: Environment, store: MetaStore? = nil, logger: Logger
+    ) {
+        self.store = store
         self.node = node
         self.options = options
         self.environment = environment
@@ -78,17 +103,23 @@ package final class RuleManager: Sendable {
 
     // MARK: Loading
 
-    /// Reads the rule files and puts them in force if all is right with them. Blocks: files, tests, threads of sinks.
-    package func load() -> Report {
-        state.withLock { state in
-            let report = load(&state)
-            raiseAlarm(report, state.lastFailure)
-            return report
+    /// Reads the rule files and puts them in force if all is right with them: on this node, or in the cluster. Blocks: files,
+    /// tests, threads of sinks, other nodes.
+    ///
+    /// - Parameter again: whether files that the cluster has had already are handed in once more.
+    package func load(again: Bool = false) -> Report {
+        loads.sync {
+            if let store { return load(through: store, again: again) }
+            return state.withLock { state in
+                let report = load(&state)
+                raiseAlarm(report, state.lastFailure)
+                return report
+            }
         }
     }
 
     /// Files that were refused are an alarm until files are accepted. At the start they are the end of the start.
-    private func raiseAlarm(_ report: Report, _ failure: String?) {
+    func raiseAlarm(_ report: Report, _ failure: String?) {
         guard let failure else {
             node.alarms.deactivate(Self.rulesAlarm)
             return
@@ -103,12 +134,14 @@ package final class RuleManager: Sendable {
 
     package static let rulesAlarm = "rules_not_loaded"
 
+    var loadOptions: RuleFileLoader.LoadOptions {
+        RuleFileLoader.LoadOptions(
+            environment: environment, nodeName: options.nodeName, dataDirectory: options.dataDirectory)
+    }
+
     private func load(_ state: inout State) -> Report {
         let (sources, missing) = RuleFileFinder.sources(options.paths, missingIsError: options.requiresPaths)
-        let loaded = RuleFileLoader.load(
-            sources,
-            RuleFileLoader.LoadOptions(
-                environment: environment, nodeName: options.nodeName, dataDirectory: options.dataDirectory))
+        let loaded = RuleFileLoader.load(sources, loadOptions)
         let problems = missing + loaded.problems
         var report = Report(
             isInForce: false, problems: problems, failedTests: [], generation: state.generation, files: loaded.files
@@ -124,6 +157,7 @@ package final class RuleManager: Sendable {
         }
         do throws(SinkFailure) {
             try install(loaded, &state, &report)
+            for id in report.added + report.changed { state.ruleGenerations[id] = report.generation }
             state.lastFailure = nil
         } catch {
             state.lastFailure = error.reason
@@ -133,7 +167,7 @@ package final class RuleManager: Sendable {
     }
 
     /// The inline tests that fail, each with its reasons; they have ten seconds in all.
-    private func failedTests(_ sources: [SourceFile]) -> [String] {
+    func failedTests(_ sources: [SourceFile]) -> [String] {
         guard options.testsOnLoad != .off else { return [] }
         return RuleTestRunner.run(sources, nodeName: options.nodeName, deadline: .now + .seconds(10))
             .filter { !$0.passed }
@@ -143,8 +177,14 @@ package final class RuleManager: Sendable {
             }
     }
 
-    private func install(_ loaded: LoadedRules, _ state: inout State, _ report: inout Report) throws(SinkFailure) {
-        let sinks = try startSinks(loaded.definition, state)
+    /// - Parameters:
+    ///   - generation: as the cluster counts; nil counts on.
+    ///   - failures: told of sinks that could not be started; without it the first one is thrown, and nothing has changed.
+    func install(
+        _ loaded: LoadedRules, _ state: inout State, _ report: inout Report, generation: Int? = nil,
+        failures: ((String, SinkFailure) -> Void)? = nil
+    ) throws(SinkFailure) {
+        let sinks = try startSinks(loaded.definition, state, failures)
         var rules: [InstalledRule] = []
         for definition in loaded.definition.rules {
             let content = contentHash(definition, sinks)
@@ -159,7 +199,7 @@ package final class RuleManager: Sendable {
                 report.added.append(definition.id)
             }
             rules.append(
-                makeRule(definition, sinks, running, content: content, generation: state.generation + 1))
+                makeRule(definition, sinks, running, content: content, generation: state.installs + 1))
         }
         report.removed = state.rules.map(\.id).filter { id in !rules.contains { $0.id == id } }
         node.install(RuleSnapshot(rules: rules))
@@ -167,7 +207,8 @@ package final class RuleManager: Sendable {
         state.sinks = sinks
         state.rules = rules
         state.files = loaded.files
-        state.generation += 1
+        state.installs += 1
+        state.generation = generation ?? state.generation + 1
         report.generation = state.generation
         report.isInForce = true
         for sink in gone { sink.watch.end() }
@@ -175,9 +216,9 @@ package final class RuleManager: Sendable {
     }
 
     /// The sinks of a definition: those that run and have not changed, the others started. All or none.
-    private func startSinks(_ definition: RuleSetDefinition, _ state: State) throws(SinkFailure) -> [String:
-        RunningSink]
-    {
+    private func startSinks(
+        _ definition: RuleSetDefinition, _ state: State, _ failures: ((String, SinkFailure) -> Void)?
+    ) throws(SinkFailure) -> [String: RunningSink] {
         var sinks: [String: RunningSink] = [:]
         var started: [RunningSink] = []
         do throws(SinkFailure) {
@@ -186,10 +227,15 @@ package final class RuleManager: Sendable {
                     sinks[action.id] = running
                     continue
                 }
-                let sink = try start(
-                    try action.sinkDefinition(dataDirectory: options.dataDirectory), content: action.content.hash)
-                started.append(sink)
-                sinks[action.id] = sink
+                do throws(SinkFailure) {
+                    let sink = try start(
+                        try action.sinkDefinition(dataDirectory: options.dataDirectory), content: action.content.hash)
+                    started.append(sink)
+                    sinks[action.id] = sink
+                } catch {
+                    guard let failures else { throw error }
+                    failures(action.id, error)
+                }
             }
             for rule in definition.rules {
                 for use in rule.actions {
@@ -325,6 +371,7 @@ package final class RuleManager: Sendable {
     /// What the rules have counted of all messages that were acknowledged before the call.
     package var ruleStatuses: [RuleStatus] {
         node.settleRules()
-        return node.rulesInForce.rules.map { RuleStatus($0) }
+        let generations = state.withLock { $0.ruleGenerations }
+        return node.rulesInForce.rules.map { RuleStatus($0, generation: generations[$0.id] ?? 0) }
     }
 }

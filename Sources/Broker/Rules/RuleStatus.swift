@@ -24,6 +24,8 @@ package struct RuleStatus: Sendable {
     package let isEnabled: Bool
     package let sql: String
     package let origin: String
+    /// The generation of the rules that gave it its text.
+    package let generation: Int
     package let explanation: String
     package let totals: RuleTotals
     package let actions: [Action]
@@ -36,8 +38,9 @@ package struct RuleStatus: Sendable {
     /// What it remembers for that: keys, and how many were forgotten for others.
     package let memory: [(option: String, keys: Int, forgotten: Int)]
 
-    init(_ rule: InstalledRule) {
+    init(_ rule: InstalledRule, generation: Int) {
         id = rule.id
+        self.generation = generation
         name = rule.name
         description = rule.description
         isEnabled = rule.isEnabled

@@ -1,6 +1,8 @@
 extension BrokerConfiguration {
     init(_ values: ConfigValues) {
         node = NodeSettings(values[BrokerFields.node])
+        cluster = ClusterSettings(
+            values[BrokerFields.cluster], isConfigured: values.isSet(BrokerFields.cluster))
         let named = BrokerFields.Listeners.kinds.flatMap { kind, field in
             values[BrokerFields.listeners][field].map { ListenerSettings(kind, $0.name, $0.value) }
         }
@@ -34,7 +36,8 @@ extension BrokerConfiguration {
         let files = values[BrokerFields.rules]
         rules = RuleFileSettings(
             paths: files[BrokerFields.Rules.paths], pathsAreDefault: !files.isSet(BrokerFields.Rules.paths),
-            testsOnLoad: files[BrokerFields.Rules.testsOnLoad],
+            source: files[BrokerFields.Rules.source], testsOnLoad: files[BrokerFields.Rules.testsOnLoad],
+            requiresValid: files[BrokerFields.Rules.requireValid],
             ignoresSysMessages: values[BrokerFields.ruleEngine][BrokerFields.RuleEngine.ignoreSys])
         log = LogSettings(
             level: values[BrokerFields.log][BrokerFields.Log.level],

@@ -1,6 +1,7 @@
 /// What a node is told at its start: plain values, read once. Keys, defaults and docs are in `BrokerFields`.
 package struct BrokerConfiguration: Sendable {
     package var node: NodeSettings
+    package var cluster: ClusterSettings
     package var listeners: [ListenerSettings]
     package var access: AccessSettings
     package var mqtt: MQTTSettings
@@ -244,12 +245,17 @@ package struct AlarmSettings: Sendable {
 
 package struct RuleFileSettings: Sendable {
     package enum TestsOnLoad: String, Sendable, CaseIterable { case require, warn, off }
+    /// Where rules come from: this node's files, or the cluster alone.
+    package enum Source: String, Sendable, CaseIterable { case files, cluster }
 
     /// Files and directories, relative to the working directory.
     package var paths: [String]
     /// True when nobody named them: a missing directory is no mistake then.
     package var pathsAreDefault: Bool
+    package var source: Source
     package var testsOnLoad: TestsOnLoad
+    /// Whether files that are wrong are the end of the start even where the cluster has rules.
+    package var requiresValid: Bool
     package var ignoresSysMessages: Bool
 }
 

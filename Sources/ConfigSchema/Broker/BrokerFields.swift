@@ -23,13 +23,14 @@ package enum BrokerFields {
     package static let all = FieldSet(
         "the configuration",
         [
-            node, listeners, mqtt, retainer, delayed, rewrite, autoSubscribe, sysTopics, alarm, durability, rules,
+            node, cluster, listeners, mqtt, retainer, delayed, rewrite, autoSubscribe, sysTopics, alarm, durability,
+            rules,
             ruleEngine, log, shutdown,
         ] + access + otherRoots)
 
     /// EMQX's other roots: named here so that the answer is "not supported yet" rather than "unknown".
     private static let otherRoots: [any ConfigField] = [
-        "cluster", "rpc", "dashboard", "api_key", "prometheus", "opentelemetry",
+        "rpc", "dashboard", "api_key", "prometheus", "opentelemetry",
         "exhook",
         "durable_sessions", "slow_subs", "force_shutdown",
         "force_gc", "conn_congestion", "overload_protection", "sysmon", "broker", "zones", "connectors",
@@ -53,9 +54,10 @@ package enum BrokerFields {
             "cookie", .secret, doc: "The cluster's shared secret; without one the node makes one at its first start.")
         static let role = Field(
             "role",
-            FieldType<NodeSettings.Role>.choice.limited("core; a replicant needs a cluster, which is not supported yet")
-            { $0 == .core },
-            default: .core, doc: "`core` keeps the cluster's state.")
+            FieldType<NodeSettings.Role>.choice, default: .core,
+            doc:
+                "`core` keeps the cluster's state and votes on it; a `replicant` follows the cores and comes and goes at will."
+        )
         static let dataDirectory = Field(
             "data_dir", .nonEmptyString, default: "data", doc: "Where the node keeps its files.")
         static let shards = Field(
@@ -123,7 +125,17 @@ package enum BrokerFields {
         static let testsOnLoad = Field(
             "tests_on_load", FieldType<RuleFileSettings.TestsOnLoad>.choice, default: .require, hotReload: true,
             doc: "Whether inline tests must pass before rules go live.")
-        static let all = FieldSet("rules", [paths, testsOnLoad])
+        static let source = Field(
+            "source", FieldType<RuleFileSettings.Source>.choice, default: .files,
+            doc:
+                "`files`: this node's files go to the whole cluster when they change. `cluster`: this node reads none; rules change by "
+                + "`sluice rules apply`, and by other nodes' files.")
+        static let requireValid = Field(
+            "require_valid", .bool, default: false,
+            doc:
+                "Whether a node whose rule files are wrong refuses to start although the cluster has rules that it could run."
+        )
+        static let all = FieldSet("rules", [paths, source, testsOnLoad, requireValid])
     }
 
     enum RuleEngine {

@@ -5,13 +5,15 @@ import Glibc
 package enum AdminClient {
     /// - Returns: the command's text and data.
     /// - Throws: ``AdminError``, `unreachable` when no node answers at that path.
-    package static func run(path: String, command: String, arguments: [String]) throws(AdminError) -> (
-        text: String, data: JSONValue
-    ) {
+    ///
+    /// - Parameter seconds: how long the answer is waited for.
+    package static func run(
+        path: String, command: String, arguments: [String], seconds: Int = 10
+    ) throws(AdminError) -> (text: String, data: JSONValue) {
         let request = JSONValue.object([
             "command": .string(command), "arguments": .array(arguments.map { .string($0) }),
         ])
-        let line = try exchange(path: path, request.encoded + Data("\n".utf8))
+        let line = try exchange(path: path, request.encoded + Data("\n".utf8), seconds)
         let answer: JSONValue
         do { answer = try JSONValue(decoding: line) } catch {
             throw .failed("the node's answer can't be read: \(error)")
@@ -30,8 +32,10 @@ package enum AdminClient {
         }
     }
 
-    private static func exchange(path: String, _ request: Data) throws(AdminError) -> Data {
+    private static func exchange(path: String, _ request: Data, _ seconds: Int) throws(AdminError) -> Data {
         let descriptor = try connect(path)
+        var timeout = timeval(tv_sec: seconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         defer { close(descriptor) }
         var sent = 0
         while sent < request.count {
@@ -45,7 +49,7 @@ package enum AdminClient {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while answer.last != UInt8(ascii: "\n") {
             let count = recv(descriptor, &buffer, buffer.count, 0)
-            guard count > 0 else { throw .unreachable("the node did not answer in 10 s") }
+            guard count > 0 else { throw .unreachable("the node did not answer in \(seconds) s") }
             answer.append(contentsOf: buffer[..<count])
         }
         return answer
@@ -67,8 +71,6 @@ package enum AdminClient {
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: short.utf8) }
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw .failed("socket: \(String(cString: strerror(errno)))") }
-        var timeout = timeval(tv_sec: 10, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         let status = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))

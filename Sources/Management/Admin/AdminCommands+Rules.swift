@@ -75,6 +75,7 @@ extension AdminCommands {
         .object([
             "id": .string(rule.id), "name": .string(rule.name), "description": .string(rule.description),
             "enable": .boolean(rule.isEnabled), "sql": .string(rule.sql), "origin": .string(rule.origin),
+            "generation": .integer(rule.generation),
             "metrics": .object(Dictionary(uniqueKeysWithValues: metrics(rule).map { ($0.name, .integer($0.value)) })),
             "actions": .array(rule.actions.map { data($0) }),
             "last_error": rule.totals.lastFailure.map { data($0) } ?? .null,
@@ -105,7 +106,8 @@ extension AdminCommands {
     }
 
     func reload() throws(AdminError) -> Result {
-        let report = rules.load()
+        let report = rules.load(again: true)
+        if let refusal = report.refusal { throw AdminError(refusal) }
         guard report.isInForce else {
             let reasons = report.problems.map(\.headline) + report.failedTests
             throw .failed(

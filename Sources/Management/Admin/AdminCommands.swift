@@ -1,4 +1,5 @@
 import Broker
+import Cluster
 import Sinks
 
 /// What `sluice ctl` can ask a node: one table, read by the admin server and by the usage text.
@@ -17,10 +18,14 @@ package struct AdminCommands: Sendable {
 
     let node: BrokerNode
     let rules: RuleManager
+    let cluster: ClusterNode?
+    let discovery: ClusterDiscovery?
 
-    init(node: BrokerNode, rules: RuleManager) {
+    init(node: BrokerNode, rules: RuleManager, cluster: ClusterNode?, discovery: ClusterDiscovery?) {
         self.node = node
         self.rules = rules
+        self.cluster = cluster
+        self.discovery = discovery
     }
 
     package static let all: [Command] =
@@ -84,7 +89,7 @@ package struct AdminCommands: Sendable {
                 c, _ throws(AdminError) in
                 c.alarmList(c.node.alarms.history)
             },
-        ] + accessCommands + topicCommands
+        ] + clusterCommands + ruleSetCommands + accessCommands + topicCommands
 
     static func one(_ arguments: [String], _ usage: String) throws(AdminError) -> String {
         guard arguments.count == 1 else { throw .usage("usage: sluice ctl \(usage)") }
@@ -92,7 +97,7 @@ package struct AdminCommands: Sendable {
     }
 
     func run(_ name: String, _ arguments: [String]) throws(AdminError) -> Result {
-        guard let command = Self.all.first(where: { $0.name == name }) else {
+        guard let command = (Self.all + Self.fileCommands).first(where: { $0.name == name }) else {
             throw .usage("there is no command \"\(name)\"; sluice ctl help lists them")
         }
         return try command.run(self, arguments)

@@ -1,3 +1,5 @@
+package import Cluster
+
 /// Why an administration command failed; the exit code of `sluice ctl` tells which kind.
 package enum AdminError: Error, CustomStringConvertible, Equatable {
     /// The command was understood and could not be carried out.
@@ -20,6 +22,17 @@ package enum AdminError: Error, CustomStringConvertible, Equatable {
     package var description: String {
         switch self {
         case .failed(let text), .usage(let text), .unreachable(let text), .notFound(let text), .conflict(let text): text
+        }
+    }
+}
+
+extension AdminError {
+    /// As the cluster said it, with the next step.
+    package init(_ failure: MetaFailure) {
+        switch failure {
+        case .refused, .outcomeUnknown: self = .failed(failure.description)
+        case .conflict: self = .conflict(failure.description)
+        case .notFound: self = .notFound(failure.description)
         }
     }
 }

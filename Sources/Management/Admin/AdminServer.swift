@@ -1,4 +1,5 @@
 package import Broker
+package import Cluster
 import Foundation
 package import Logging
 import NIOCore
@@ -13,10 +14,15 @@ package final class AdminServer: Sendable {
     private let commands: AdminCommands
     private let logger: Logger
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    /// Commands may wait for files, sinks and other nodes.
+    private let workers = NIOThreadPool(numberOfThreads: 4)
 
-    package init(path: String, node: BrokerNode, rules: RuleManager, logger: Logger) {
+    package init(
+        path: String, node: BrokerNode, rules: RuleManager, cluster: ClusterNode? = nil,
+        discovery: ClusterDiscovery? = nil, logger: Logger
+    ) {
         self.path = path
-        commands = AdminCommands(node: node, rules: rules)
+        commands = AdminCommands(node: node, rules: rules, cluster: cluster, discovery: discovery)
         self.logger = logger
     }
 
@@ -35,13 +41,15 @@ package final class AdminServer: Sendable {
 
     package func start() throws {
         let commands = commands
+        let workers = workers
+        workers.start()
         let old = umask(0o177)
         defer { umask(old) }
         let bootstrap = ServerBootstrap(group: group)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(LineDecoder()))
-                    try channel.pipeline.syncOperations.addHandler(AdminHandler(commands: commands))
+                    try channel.pipeline.syncOperations.addHandler(AdminHandler(commands: commands, workers: workers))
                 }
             }
         _ = try Self.withShortPath(path) { short in
@@ -50,24 +58,31 @@ package final class AdminServer: Sendable {
     }
 
     package func stop() {
-        do { try group.syncShutdownGracefully() } catch {
+        do {
+            try workers.syncShutdownGracefully()
+            try group.syncShutdownGracefully()
+        } catch {
             logger.warning("The admin socket did not close in order.", metadata: ["error": "\(error)"])
         }
         unlink(path)
     }
 }
 
-/// Cuts the stream at line feeds; a line has at most 64 KB.
+/// Cuts the stream at line feeds; a line has at most 32 MB: rule files come this way.
 private struct LineDecoder: ByteToMessageDecoder {
     typealias InboundOut = ByteBuffer
-    private static let limit = 64 * 1024
+    private static let limit = 32 * 1024 * 1024
+    /// Bytes that hold no line feed.
+    private var searched = 0
 
     mutating func decode(context: ChannelHandlerContext, buffer: inout ByteBuffer) throws -> DecodingState {
-        guard let length = buffer.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map({ $0 - buffer.readerIndex })
-        else {
-            if buffer.readableBytes > Self.limit { throw AdminError.usage("the request is longer than 64 KB") }
+        let rest = buffer.readableBytesView.dropFirst(searched)
+        guard let length = rest.firstIndex(of: UInt8(ascii: "\n")).map({ $0 - buffer.readerIndex }) else {
+            searched = buffer.readableBytes
+            if searched > Self.limit { throw AdminError.usage("the request is longer than 32 MB") }
             return .needMoreData
         }
+        searched = 0
         if let line = buffer.readSlice(length: length) { context.fireChannelRead(Self.wrapInboundOut(line)) }
         buffer.moveReaderIndex(forwardBy: 1)
         return .continue
@@ -84,18 +99,28 @@ private final class AdminHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let commands: AdminCommands
+    private let workers: NIOThreadPool
 
-    init(commands: AdminCommands) { self.commands = commands }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let answer = answer(to: Data(Self.unwrapInboundIn(data).readableBytesView))
-        var buffer = context.channel.allocator.buffer(capacity: answer.count + 1)
-        buffer.writeBytes(answer)
-        buffer.writeInteger(UInt8(ascii: "\n"))
-        context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
+    init(commands: AdminCommands, workers: NIOThreadPool) {
+        self.commands = commands
+        self.workers = workers
     }
 
-    private func answer(to line: Data) -> Data {
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let line = Data(Self.unwrapInboundIn(data).readableBytesView)
+        let channel = context.channel
+        let commands = commands
+        workers.submit { state in
+            guard case .active = state else { return }
+            let answer = Self.answer(to: line, commands)
+            var buffer = channel.allocator.buffer(capacity: answer.count + 1)
+            buffer.writeBytes(answer)
+            buffer.writeInteger(UInt8(ascii: "\n"))
+            channel.writeAndFlush(buffer, promise: nil)
+        }
+    }
+
+    private static func answer(to line: Data, _ commands: AdminCommands) -> Data {
         do {
             let request = try JSONDecoder().decode(AdminRequest.self, from: line)
             let result = try commands.run(request.command, request.arguments ?? [])

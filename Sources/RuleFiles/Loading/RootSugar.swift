@@ -29,9 +29,12 @@ enum RootSugar {
             if let value = object.node[field] { rule = rule.adding(field, value) }
         }
         return RawObject(
-            kind: .rule, type: "", name: object.name + (object.kind == .webhook ? "_WH_D" : "_AR_D"), key: object.key,
+            kind: .rule, type: "", name: object.name + suffix(object.kind), key: object.key,
             node: rule, extensions: object.extensions, owner: nil)
     }
+
+    /// What the rule's name has behind that of the short form.
+    static func suffix(_ kind: RawObject.Kind) -> String { kind == .webhook ? "_WH_D" : "_AR_D" }
 
     private static func sql(_ topics: [String]) -> String {
         let from = topics.map { "\"\($0 == "all" ? "#" : $0.replacing("\"", with: ""))\"" }
