@@ -95,6 +95,7 @@ extension Connection {
         if session.owner == nil { session.owner = access?.owner }
         if shard.durable != nil, !enterStore(session) { return }
         session.setOnline(true)
+        shard.router.advertise(session)
         lastReceived = shard.now
         if nextDeadline != .max {
             shard.keepAlive.add(self, at: nextDeadline)
