@@ -66,7 +66,7 @@ let package = Package(
         .target(
             name: "Cluster",
             dependencies: [
-                "Consensus", "Topics", "Buffers", "CCRC32C", "CLinux", log,
+                "Consensus", "Topics", "Buffers", "CCRC32C", "CLinux", collections, log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
