@@ -1,5 +1,9 @@
 extension BrokerFields {
-    static let cluster = Field(group: "cluster", Cluster.all, doc: "The nodes that work together.")
+    static let cluster = Field(
+        group: "cluster", Cluster.all,
+        doc:
+            "The nodes that work together. Not in force yet: `sluice start` refuses a configuration that names one of these keys."
+    )
 
     enum Cluster {
         static let name = Field(

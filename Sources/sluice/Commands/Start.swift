@@ -47,9 +47,23 @@ struct RunningNode {
     private let logger: Logger
     private let hasRuleFiles: Bool
 
+    /// The parts of a cluster are there, the node that joins them is not: what asks for one must not be passed over.
+    private static func refuseClusters(_ configuration: BrokerConfiguration) throws {
+        let asked: [(key: String, isAsked: Bool)] = [
+            ("cluster", configuration.cluster.isConfigured),
+            ("node.role: replicant", configuration.node.role == .replicant),
+            ("rules.source: cluster", configuration.rules.source == .cluster),
+            ("rules.require_valid", configuration.rules.requiresValid),
+        ]
+        guard let first = asked.first(where: \.isAsked) else { return }
+        throw Failure(
+            "\(first.key): nodes can't form a cluster yet; take it out of the configuration to run a single node")
+    }
+
     init(_ configuration: BrokerConfiguration, logger: Logger) throws {
         self.configuration = configuration
         self.logger = logger
+        try Self.refuseClusters(configuration)
         OpenFiles.check(OpenFiles.raiseLimit(logger), configuration.listeners, logger)
         directory = try DataDirectory(configuration.node.dataDirectory)
         let environment = ProcessInfo.processInfo.environment
