@@ -53,7 +53,7 @@ let package = Package(
         .target(
             name: "Cluster",
             dependencies: [
-                "Consensus", "Topics", "Buffers", log,
+                "Consensus", "Topics", "Buffers", collections, log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -89,7 +89,7 @@ let package = Package(
             name: "Broker",
             dependencies: [
                 "Buffers", "Topics", "MQTTCodec", "ConfigSchema", "RuleEngine", "Sinks", "RuleFiles", "Access",
-                "Storage", "CCrypto", "CLinux", collections,
+                "Cluster", "Storage", "CCrypto", "CLinux", collections,
                 log,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -140,7 +140,9 @@ let package = Package(
         .testTarget(name: "RuleFilesTests", dependencies: ["RuleFiles"], swiftSettings: settings),
         .testTarget(
             name: "BrokerTests",
-            dependencies: ["Broker", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Storage", "Buffers", log],
+            dependencies: [
+                "Broker", "Cluster", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Storage", "Buffers", log,
+            ],
             swiftSettings: settings),
     ]
 )
