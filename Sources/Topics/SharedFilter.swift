@@ -20,6 +20,11 @@ package struct SharedFilter: Hashable, Sendable {
         filter = String(Substring(rest[rest.index(after: slash)...]))
     }
 
+    package init(group: String, filter: String) {
+        self.group = group
+        self.filter = filter
+    }
+
     package static func == (a: SharedFilter, b: SharedFilter) -> Bool {
         ByteString(a.group) == ByteString(b.group) && ByteString(a.filter) == ByteString(b.filter)
     }

@@ -109,6 +109,7 @@ extension Connection {
         if shard.durable != nil, !enterStore(session) { return }
         if isPresent { shard.reviewSubscriptions(of: session) }
         session.setOnline(true)
+        shard.router.advertise(session)
         lastReceived = shard.now
         if nextDeadline != .max {
             shard.keepAlive.add(self, at: nextDeadline)

@@ -250,7 +250,7 @@ extension BrokerNode {
                 if decoded.traits.expiresAt <= now {
                     expired.append(topic)
                 } else {
-                    _ = retained.store(decoded.makeMessage())
+                    _ = retained.restore(decoded.makeMessage())
                 }
             }
         }

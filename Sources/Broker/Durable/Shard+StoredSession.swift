@@ -21,6 +21,7 @@ extension Shard {
                 session.durable = DurableSession(queue: queue)
                 session.setStored(true)
                 router.invalidate(session.subscriptions.values)
+                router.advertise(session)
                 return true
             } catch {
                 stage.refuse(error)

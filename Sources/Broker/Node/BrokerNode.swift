@@ -46,6 +46,8 @@ package final class BrokerNode: @unchecked Sendable {
     private let ruleSnapshot = Mutex(RuleSnapshot.empty)
     private let clientNumber = Atomic<UInt64>(0)
     let wakeTimer = WakeTimer()
+    /// Set before the start; nil for a node without a mesh.
+    var links: NodeLinks?
 
     package init(_ options: NodeOptions, access: AccessControl? = nil, logger: Logger) {
         self.access = access
@@ -100,6 +102,7 @@ package final class BrokerNode: @unchecked Sendable {
             shards.append(shard)
         }
         for shard in shards { shard.prepareOutboxes(count: shards.count) }
+        links?.begin(shards)
         if nioCount > 0 {
             let listeners = NIOListeners(threads: nioCount, logger: logger)
             nioListeners = listeners

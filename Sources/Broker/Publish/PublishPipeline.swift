@@ -1,4 +1,5 @@
 import Buffers
+import Cluster
 import MQTTCodec
 import Topics
 
@@ -43,8 +44,12 @@ extension Shard {
     @inline(__always)
     private func isCongested(_ route: Route) -> Bool {
         congestedShards != 0 && (congestedShards & route.remoteShards != 0 || !route.groups.isEmpty)
-            || route.rules != nil && rules.isCongested
+            || route.rules != nil && rules.isCongested || route.remoteNodes != 0 && isCongested(nodes: route.remoteNodes)
+            || !route.groups.isEmpty && isCongested(nodes: .max)
     }
+
+    @inline(never)
+    private func isCongested(nodes: UInt64) -> Bool { links.map { $0.congested & nodes != 0 } ?? false }
 
     /// Publishes a message of the broker itself: a will, a `$SYS` value, an errand.
     ///
@@ -110,8 +115,23 @@ extension Shard {
         }
         deliverHere(message, &shared, route: route, epoch: .max)
         if route.remoteShards != 0 { deliverElsewhere(message, &shared, route: route) }
+        if route.remoteNodes != 0 { deliverToNodes(message, route: route) }
         if !route.groups.isEmpty { deliverToGroups(message, &shared, route: route) }
         return true
+    }
+
+    // MARK: Other nodes
+
+    @inline(never)
+    private func deliverToNodes(_ message: MessageView, route: Route) {
+        links?.append(message, to: route.remoteNodes)
+    }
+
+    /// A message that was published on another node: for the sessions here, as by a local publish of now.
+    func deliverFromNode(_ message: MessageView, route: Route) {
+        var shared: Message?
+        deliverHere(message, &shared, route: route, epoch: .max)
+        if route.remoteShards != 0 { deliverElsewhere(message, &shared, route: route, isMail: true) }
     }
 
     // MARK: Sessions on this shard
@@ -261,9 +281,13 @@ extension Shard {
 
     /// One mail per shard, however many targets it has there. The mail carries the message; the shard finds its targets.
     @inline(__always)
-    private func deliverElsewhere(_ message: MessageView, _ shared: inout Message?, route: Route) {
+    private func deliverElsewhere(
+        _ message: MessageView, _ shared: inout Message?, route: Route, isMail: Bool = false
+    ) {
         var shards = route.remoteShards
-        if route.storedShards != 0, message.traits.qos > 0 { durable?.await(shards: route.storedShards) }
+        if route.storedShards != 0, message.traits.qos > 0 {
+            if isMail { durable?.relay(shards: route.storedShards) } else { durable?.await(shards: route.storedShards) }
+        }
         let asReference = message.traits.qos > 0 || message.payload.count >= 4096 || rules.needsPublisher
         while shards != 0 {
             let shard = shards.trailingZeroBitCount
@@ -307,15 +331,45 @@ extension Shard {
 
     @inline(never)
     private func deliverToGroups(_ message: MessageView, _ shared: inout Message?, route: Route) {
-        for group in route.groups { deliverToGroup(message, &shared, group: group) }
+        for group in route.groups { deliverToGroup(message, &shared, group: group, client: client(of: message)) }
     }
 
-    /// - Parameter isMail: another shard's message, or that of a session that has gone: no client of this shard waits for it.
-    private func deliverToGroup(
-        _ message: MessageView, _ shared: inout Message?, group: GroupSnapshot, isMail: Bool = false
+    private func client(of message: MessageView) -> Bytes {
+        message.publisher?.clientIDValue.bytes ?? Bytes(start: nil, count: 0)
+    }
+
+    /// - Parameters:
+    ///   - client: the publisher's client identifier.
+    ///   - passes: how many nodes have passed it on before.
+    ///   - isMail: another shard's or node's message, or that of a session that has gone: no client of this shard waits
+    ///     for it.
+    func deliverToGroup(
+        _ message: MessageView, _ shared: inout Message?, group: GroupSnapshot, client: Bytes, passes: UInt8 = 0,
+        isMail: Bool = false
     ) {
-        let chosen = group.choose(router.strategy, message: message, sticky: &sticky, shard: index, random: &random)
-        guard let chosen else { return }
+        let chooser = SharedChooser(strategy: router.strategy, shard: index, topic: message.topic, client: client)
+        switch group.choose(chooser, sticky: &sticky, random: &random) {
+        case .member(let member): deliver(message, &shared, to: member, isMail: isMail)
+        case .node(let slot): links?.append(message, &shared, group: group.group, passes: passes, to: slot)
+        case nil: break
+        }
+    }
+
+    /// A message of which another node has left the choice to this one.
+    /// - Returns: false when there is no member here.
+    func deliverToMember(
+        _ message: MessageView, _ shared: inout Message?, group: GroupSnapshot, client: Bytes
+    ) -> Bool {
+        let chooser = SharedChooser(
+            strategy: router.strategy, shard: index, topic: message.topic, client: client, isForNode: true)
+        guard case .member(let member) = group.choose(chooser, sticky: &sticky, random: &random) else { return false }
+        deliver(message, &shared, to: member, isMail: true)
+        return true
+    }
+
+    private func deliver(
+        _ message: MessageView, _ shared: inout Message?, to chosen: Subscription, isMail: Bool
+    ) {
         let place = chosen.session.place.shard
         if place == index {
             offerShared(message, &shared, to: chosen)
@@ -358,7 +412,7 @@ extension Shard {
         }
         counters.messagesRedispatched.add(1)
         var shared: Message? = message
-        deliverToGroup(message.view, &shared, group: group, isMail: true)
+        deliverToGroup(message.view, &shared, group: group, client: client(of: message.view), isMail: true)
     }
 
     private func offerShared(_ message: MessageView, _ shared: inout Message?, to subscription: Subscription) {
@@ -377,7 +431,8 @@ extension Shard {
     private func retain(_ message: MessageView, _ shared: inout Message?) {
         guard settings.retainerEnabled else { return }
         if message.payload.count == 0 {
-            node.retained.remove(message.topic) { persistRetainedRemoval(message.topic) }
+            let stamp = node.retained.remove(message.topic, wall: wall) { persistRetainedRemoval(message.topic) }
+            if let stamp { links?.append(deleted: message.topic, stamp) }
             return
         }
         guard message.payload.count <= settings.retainedPayloadLimit else {
@@ -396,8 +451,10 @@ extension Shard {
     }
 
     private func store(retained message: Message) {
-        switch node.retained.store(message, persist: { persistRetained(message) }) {
-        case .stored, .refused: break
+        switch node.retained.store(message, wall: wall, persist: { persistRetained(message) }) {
+        case .stored(let stamp):
+            if let stamp { withExtendedLifetime(message) { links?.append(retained: message.view, stamp) } }
+        case .refused, .older: break
         case .full: counters.retainedFull.add(1)
         case .tooDeep: counters.retainedTooDeep.add(1)
         }

@@ -1,4 +1,5 @@
 import Buffers
+import Cluster
 
 /// The retained message of each topic, for the whole node. Cold: a retained PUBLISH and a SUBSCRIBE come here.
 final class RetainedStore: Sendable {
@@ -8,10 +9,18 @@ final class RetainedStore: Sendable {
         var root = Level()
         var count = 0
         var expiry = RetainedExpiry()
+        /// Who wrote each topic last, where other nodes have the messages too.
+        var replica: RetainedReplica?
     }
 
     /// What became of a message that was to be retained.
-    enum Outcome { case stored, full, tooDeep, refused }
+    enum Outcome {
+        /// With the stamp that other nodes are told, of a message that they should have.
+        case stored(RetainedStamp?)
+        case full, tooDeep, refused
+        /// A later one has been there, or there is no place for it because of its stamp.
+        case older
+    }
 
     private let state = Guarded(State())
     /// The most topics that may have one; 0 for no limit.
@@ -24,42 +33,133 @@ final class RetainedStore: Sendable {
     /// The tree is walked and freed level by level on the stack.
     private static let deepest = 1024
 
-    /// - Parameter persist: writes it to the disk, under the lock so that both are in the same order; false refuses it.
+    /// - Parameters:
+    ///   - stamp: of another node's client that set it; nil for one of this node.
+    ///   - wall: milliseconds since 1970.
+    ///   - persist: writes it to the disk, under the lock so that both are in the same order; false refuses it.
     /// - Returns: `full` when the topic has none yet and there are as many as may be.
-    func store(_ message: Message, persist: () -> Bool = { true }) -> Outcome {
+    func store(
+        _ message: Message, stamp: RetainedStamp? = nil, wall: Int64, persist: () -> Bool = { true }
+    ) -> Outcome {
         let levels = Self.levels(of: message.view.topic)
         guard levels.count <= Self.deepest else { return .tooDeep }
         return state.withLock { state in
-            var level = state.root
-            for name in levels {
-                if let next = level.children[name] {
-                    level = next
-                } else {
-                    if limit > 0, state.count >= limit { return .full }
-                    let next = Level()
-                    level.children[name] = next
-                    level = next
+            withExtendedLifetime(message) {
+                guard let stamp else {
+                    let outcome = place(message, levels, &state, persist)
+                    guard case .stored = outcome, !Self.isLocal(message.view.topic) else { return outcome }
+                    return .stored(state.replica?.write(message.view.topic, isDeleted: false, wall: wall))
                 }
+                let before = state.replica?[message.view.topic]
+                guard state.replica?.admit(message.view.topic, stamp: stamp, isDeleted: false, wall: wall) == .admitted
+                else { return .older }
+                let outcome = place(message, levels, &state, persist)
+                if case .stored = outcome { return outcome }
+                state.replica?.revert(message.view.topic, to: before)
+                return outcome
             }
-            if level.message == nil, limit > 0, state.count >= limit { return .full }
-            guard persist() else { return .refused }
-            if level.message == nil { state.count += 1 }
-            level.message = message
-            state.expiry.update(level)
-            return .stored
         }
     }
 
-    /// - Parameter persist: removes it from the disk, under the lock.
-    func remove(_ topic: Bytes, persist: () -> Void = {}) {
+    /// A message from an earlier life of the node: as old as it is.
+    func restore(_ message: Message) -> Outcome {
+        let topic = message.view.topic
         let levels = Self.levels(of: topic)
-        guard levels.count <= Self.deepest else { return }
-        state.withLock { state in
-            guard Self.remove(levels[...], below: state.root, only: nil, &state.expiry) else { return }
-            state.count -= 1
-            persist()
+        guard levels.count <= Self.deepest else { return .tooDeep }
+        return state.withLock { state in
+            let outcome = place(message, levels, &state) { true }
+            if case .stored = outcome, !Self.isLocal(topic) {
+                let time = HybridClock.reading(wall: message.traits.receivedAt)
+                state.replica?.restore(topic, stamp: RetainedStamp(time: time, origin: 0), isDeleted: false)
+            }
+            return outcome
         }
     }
+
+    private func place(
+        _ message: Message, _ levels: [[UInt8]], _ state: inout State, _ persist: () -> Bool
+    ) -> Outcome {
+        var level = state.root
+        for name in levels {
+            if let next = level.children[name] {
+                level = next
+            } else {
+                if limit > 0, state.count >= limit { return .full }
+                let next = Level()
+                level.children[name] = next
+                level = next
+            }
+        }
+        if level.message == nil, limit > 0, state.count >= limit { return .full }
+        guard persist() else { return .refused }
+        if level.message == nil { state.count += 1 }
+        level.message = message
+        state.expiry.update(level)
+        return .stored(nil)
+    }
+
+    /// - Parameters:
+    ///   - stamp: of another node's client that deleted it; nil for one of this node.
+    ///   - wall: milliseconds since 1970.
+    ///   - persist: removes it from the disk, under the lock.
+    /// - Returns: the stamp that other nodes are told: they may have a message that this one has not.
+    @discardableResult
+    func remove(
+        _ topic: Bytes, stamp: RetainedStamp? = nil, wall: Int64, persist: () -> Void = {}
+    ) -> RetainedStamp? {
+        let levels = Self.levels(of: topic)
+        guard levels.count <= Self.deepest else { return nil }
+        return state.withLock { state in
+            if let stamp {
+                guard state.replica?.admit(topic, stamp: stamp, isDeleted: true, wall: wall) == .admitted else {
+                    return nil
+                }
+            }
+            if Self.remove(levels[...], below: state.root, only: nil, &state.expiry) {
+                state.count -= 1
+                persist()
+            }
+            guard stamp == nil, !Self.isLocal(topic) else { return nil }
+            return state.replica?.write(topic, isDeleted: true, wall: wall)
+        }
+    }
+
+    // MARK: Other nodes
+
+    /// From now on topics have stamps. Before anything is stored.
+    /// - Parameter origin: this node's number in them.
+    func replicate(origin: UInt64) { state.withLock { $0.replica = RetainedReplica(origin: origin) } }
+
+    /// What a node says of itself stays there.
+    private static func isLocal(_ topic: Bytes) -> Bool { topic.starts(with: "$SYS/".utf8) }
+
+    /// The batch that shows another node what is here; nil without a mesh.
+    var digest: OutputBuffer? { state.withLock { $0.replica?.digest } }
+
+    /// - Returns: the buckets of topics that are not the same here; nil when the bytes are no digest.
+    func differences(from digest: Bytes) -> [Int]? { state.withLock { $0.replica?.differences(from: digest) } }
+
+    /// The topics of a bucket; without message when it is deleted or has come to its end.
+    func entries(in bucket: Int, now: Int64) -> [(topic: [UInt8], entry: RetainedReplica.Entry, message: Message?)] {
+        state.withLock { state in
+            (state.replica?.entries(in: bucket) ?? []).map { topic, entry in
+                let found = entry.isDeleted ? nil : topic.withUnsafeBytes { Self.find($0, in: state.root) }
+                return (topic, entry, found.flatMap { $0.traits.expiresAt > now ? $0 : nil })
+            }
+        }
+    }
+
+    private static func find(_ topic: Bytes, in root: Level) -> Message? {
+        var level = root
+        for name in levels(of: topic) {
+            guard let next = level.children[name] else { return nil }
+            level = next
+        }
+        return level.message
+    }
+
+    /// Forgets deletions that every node has heard of by now.
+    func sweepTombstones(wall: Int64) { state.withLock { _ = $0.replica?.sweep(wall: wall) } }
 
     /// Removes messages that have expired, those that expired first.
     /// - Parameter most: bounds the work and the time under the lock.
@@ -73,7 +173,10 @@ final class RetainedStore: Sendable {
                 guard Self.remove(levels[...], below: state.root, only: message, &state.expiry) else { break }
                 state.count -= 1
                 removed += 1
-                withExtendedLifetime(message) { persist(message.view.topic) }
+                withExtendedLifetime(message) {
+                    state.replica?.expire(message.view.topic)
+                    persist(message.view.topic)
+                }
             }
             return removed
         }

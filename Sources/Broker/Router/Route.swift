@@ -34,6 +34,10 @@ struct RouteDraft {
     var remoteShards: UInt64 = 0
     /// Those of them that have persistent sessions among the targets.
     var storedShards: UInt64 = 0
+    /// A bit for each other node that subscribes.
+    var remoteNodes: UInt64 = 0
+    /// Those of them that have persistent sessions among the targets.
+    var storedNodes: UInt64 = 0
     var groups: [GroupSnapshot] = []
     var rules: [InstalledRule] = []
 
@@ -88,6 +92,10 @@ final class Route {
     let remoteShards: UInt64
     /// Those of them that store the message.
     let storedShards: UInt64
+    /// A bit for each other node that has a target, by slot.
+    let remoteNodes: UInt64
+    /// Those of them that store the message.
+    let storedNodes: UInt64
     let groups: [GroupSnapshot]
     /// The rules of this topic, joined so that one scan of the payload serves them all; nil without rules.
     let rules: RuleSetRunner?
@@ -98,11 +106,13 @@ final class Route {
         targets = draft.targets
         remoteShards = draft.remoteShards
         storedShards = draft.storedShards
+        remoteNodes = draft.remoteNodes
+        storedNodes = draft.storedNodes
         groups = draft.groups
         self.rules = rules
     }
 
-    var hasSubscribers: Bool { !targets.isEmpty || remoteShards != 0 || !groups.isEmpty }
+    var hasSubscribers: Bool { !targets.isEmpty || remoteShards | remoteNodes != 0 || !groups.isEmpty }
 }
 
 /// Topic → route of one shard: 4,096 entries in sets of four, checked by generation on each look-up. A hit costs a hash

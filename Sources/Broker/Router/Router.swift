@@ -1,4 +1,5 @@
 import Buffers
+import Cluster
 import Synchronization
 import Topics
 
@@ -10,6 +11,8 @@ final class Subscription: Sendable {
     let options: DeliveryOptions
     /// The shared group's number, 0 without one; set when the router takes the subscription in.
     let sharedGroup = Atomic<UInt32>(0)
+    /// How the other nodes count it; see ``NodeLinks``. Written by the session's shard.
+    let advertised = Atomic<UInt8>(0)
 
     /// The filter that the client needs the right for: as it asked, before rewriting; nil for one that the operator gave.
     let claim: String?
@@ -57,6 +60,7 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
         case subscription(Subscription)
         case group(SharedGroup)
         case rule(InstalledRule)
+        case nodes(RemoteSubscribers)
     }
 
     private struct State {
@@ -69,12 +73,41 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
         var subscriptions = 0
         var sharedSubscriptions = 0
 
-        mutating func makeGroup(_ key: SharedFilter, member: Subscription) -> SharedGroup {
+        /// The group with that key, made when there is none.
+        mutating func group(_ key: SharedFilter, filter: Bytes) -> SharedGroup {
+            if let group = groups[key] { return group }
             repeat { lastGroup &+= 1 } while lastGroup == 0 || groupsByNumber[lastGroup] != nil
-            let group = SharedGroup(key: key, number: lastGroup, member: member)
+            let group = SharedGroup(key: key, number: lastGroup)
             groups[key] = group
             groupsByNumber[lastGroup] = group
+            index.insert(.group(group), filter: filter)
             return group
+        }
+
+        /// Forgets a group without members, here or elsewhere.
+        mutating func removeIfEmpty(_ group: SharedGroup, filter: Bytes) {
+            guard group.members.isEmpty, group.remote.isEmpty else { return }
+            group.isGone.store(true, ordering: .relaxed)
+            groups[group.key] = nil
+            groupsByNumber[group.number] = nil
+            index.remove(filter: filter) { if case .group(let other) = $0 { other === group } else { false } }
+        }
+
+        /// What another node says of a filter.
+        /// - Returns: whether it was there before.
+        mutating func set(_ filter: Bytes, node: Int, to value: RouteValue?) -> Bool {
+            let elements = index.elements(filter: filter)
+            var found: RemoteSubscribers?
+            for case .nodes(let subscribers) in elements { found = subscribers }
+            guard found != nil || value != nil else { return false }
+            let subscribers = found ?? RemoteSubscribers()
+            let wasThere = subscribers.nodes & 1 << UInt64(node) != 0
+            subscribers.set(node, to: value)
+            if found == nil { index.insert(.nodes(subscribers), filter: filter) }
+            if subscribers.nodes == 0 {
+                index.remove(filter: filter) { if case .nodes = $0 { true } else { false } }
+            }
+            return wasThere
         }
     }
 
@@ -85,6 +118,10 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
     let exclusive = ExclusiveTable()
     /// Subscriptions to `$SYS/…`.
     let systemReaders = Atomic<Int>(0)
+    /// A bit for each other node that can be reached, by slot: routes name no others.
+    let reachableNodes = Atomic<UInt64>(0)
+    /// Set before the shards run; nil for a node without a mesh.
+    var links: NodeLinks?
 
     init(strategy: SharedStrategy) {
         self.strategy = strategy
@@ -120,17 +157,13 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
                     return
                 }
                 state.sharedSubscriptions += 1
-                if let group = state.groups[key] {
-                    group.members.append(subscription)
-                    subscription.sharedGroup.store(group.number, ordering: .relaxed)
-                } else {
-                    let group = state.makeGroup(key, member: subscription)
-                    subscription.sharedGroup.store(group.number, ordering: .relaxed)
-                    state.index.insert(.group(group), filter: filter)
-                }
+                let group = state.group(key, filter: filter)
+                group.members.append(subscription)
+                subscription.sharedGroup.store(group.number, ordering: .relaxed)
             }
             invalidate(filter)
         }
+        links?.advertise(subscription, isPresent: true)
     }
 
     func remove(_ subscription: Subscription) {
@@ -149,16 +182,17 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
                 group.members.removeAll { $0 === subscription }
                 state.subscriptions -= before - group.members.count
                 state.sharedSubscriptions -= before - group.members.count
-                if group.members.isEmpty {
-                    state.groups[key] = nil
-                    state.groupsByNumber[group.number] = nil
-                    state.index.remove(filter: filter) {
-                        if case .group(let other) = $0 { other === group } else { false }
-                    }
-                }
+                state.removeIfEmpty(group, filter: filter)
             }
             invalidate(filter)
         }
+        links?.advertise(subscription, isPresent: false)
+    }
+
+    /// Its client has come or gone, or it is kept on disk from now on: other nodes choose by that.
+    func advertise(_ session: Session) {
+        guard let links else { return }
+        for subscription in session.subscriptions.values { links.advertiseAgain(subscription) }
     }
 
     /// Changes the rules in force in one step.
@@ -211,18 +245,76 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
         }
     }
 
+    // MARK: Other nodes
+
+    /// Puts in force what another node says of its subscriptions. Some hundred at a time, since publishers wait meanwhile.
+    func apply(_ changes: ArraySlice<RouteChange>, from node: RemoteNode) {
+        var hasWildcard = false
+        state.withLock { state in
+            for change in changes {
+                change.key.withParts { filter, group in
+                    let wasThere =
+                        group.isEmpty
+                        ? state.set(filter, node: node.slot, to: change.value)
+                        : set(filter, group, in: &state, change.value, node)
+                    let isThere = change.value != nil
+                    if isThere != wasThere, filter.starts(with: "$SYS/".utf8) {
+                        systemReaders.wrappingAdd(isThere ? 1 : -1, ordering: .relaxed)
+                    }
+                }
+            }
+            for change in changes {
+                change.key.withParts { filter, _ in
+                    if TopicSyntax.hasWildcard(filter) { hasWildcard = true } else { invalidate(filter) }
+                }
+            }
+        }
+        if hasWildcard { wildGeneration.wrappingAdd(1, ordering: .acquiringAndReleasing) }
+    }
+
+    private func set(
+        _ filter: Bytes, _ name: Bytes, in state: inout State, _ value: RouteValue?, _ node: RemoteNode
+    ) -> Bool {
+        let key = SharedFilter(
+            group: String(decoding: name, as: UTF8.self), filter: String(decoding: filter, as: UTF8.self))
+        guard value != nil || state.groups[key] != nil else { return false }
+        let group = state.group(key, filter: filter)
+        let wasThere = group.remote.contains { $0.slot == node.slot }
+        group.set(node, to: value)
+        state.removeIfEmpty(group, filter: filter)
+        return wasThere
+    }
+
+    /// Another node can be reached from now on, or can't: its routes count at once, all of them.
+    func setReachable(_ slot: Int, _ isReachable: Bool) {
+        if isReachable {
+            reachableNodes.bitwiseOr(1 << UInt64(slot), ordering: .acquiringAndReleasing)
+        } else {
+            reachableNodes.bitwiseAnd(~(1 << UInt64(slot)), ordering: .acquiringAndReleasing)
+        }
+        wildGeneration.wrappingAdd(1, ordering: .acquiringAndReleasing)
+    }
+
+    /// The group of that name and filter; nil when nobody is in it. Cold.
+    func sharedGroup(_ key: SharedFilter) -> GroupSnapshot? {
+        let reachable = reachableNodes.load(ordering: .acquiring)
+        return state.withLock { state in state.groups[key].map { GroupSnapshot($0, reachable: reachable) } }
+    }
+
     // MARK: Readers
 
     /// The group with its members of now; nil when the last one has gone. Cold.
     func sharedGroup(_ number: UInt32) -> GroupSnapshot? {
-        state.withLock { state in
-            state.groupsByNumber[number].map { GroupSnapshot(group: $0, members: $0.members) }
+        let reachable = reachableNodes.load(ordering: .acquiring)
+        return state.withLock { state in
+            state.groupsByNumber[number].map { GroupSnapshot($0, reachable: reachable) }
         }
     }
 
     /// What a shard needs to deliver a message of this topic. Cold: the cache misses.
     func route(topic: Bytes, shard: Int) -> RouteDraft {
         var draft = RouteDraft()
+        let reachable = reachableNodes.load(ordering: .acquiring)
         state.withLock { state in
             draft.epoch = state.epoch
             state.index.match(topic) { element in
@@ -235,7 +327,12 @@ final class Router: @unchecked Sendable {  // `state` under its lock; the genera
                         draft.remoteShards |= 1 << UInt64(place.shard)
                         if subscription.session.isStored { draft.storedShards |= 1 << UInt64(place.shard) }
                     }
-                case .group(let group): draft.groups.append(GroupSnapshot(group: group, members: group.members))
+                case .group(let group):
+                    let snapshot = GroupSnapshot(group, reachable: reachable)
+                    if !snapshot.isEmpty { draft.groups.append(snapshot) }
+                case .nodes(let subscribers):
+                    draft.remoteNodes |= subscribers.nodes & reachable
+                    draft.storedNodes |= subscribers.stored & reachable
                 case .rule(let rule): if !draft.rules.contains(where: { $0 === rule }) { draft.rules.append(rule) }
                 }
             }

@@ -188,6 +188,7 @@ extension Shard {
     func clientLeft(_ session: Session) {
         session.connection = nil
         session.setOnline(false)
+        router.advertise(session)
         if let will = session.will {
             if will.delay == 0 || session.expiryInterval == 0 {
                 publishWill(of: session)

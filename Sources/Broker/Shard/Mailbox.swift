@@ -1,4 +1,5 @@
 import Buffers
+import Cluster
 import Synchronization
 
 /// What one shard sends another: a stream of records in the order in which they were written.
@@ -15,6 +16,8 @@ final class Outbox {
         case shared
         /// An owned reference to a ``ControlMail``.
         case control
+        /// A batch from another node as it came: lane, count, bytes.
+        case batch
     }
 
     struct BytesHeader: BitwiseCopyable {
@@ -64,6 +67,15 @@ final class Outbox {
     func append(_ control: ControlMail) {
         begin(.control)
         appendRaw(UInt(bitPattern: Unmanaged.passRetained(control).toOpaque()))
+    }
+
+    func append(batch: Bytes, lane: MeshLane) {
+        stream.reserve(32 + batch.count)
+        begin(.batch)
+        appendRaw(UInt64(lane.rawValue))
+        appendRaw(batch.count)
+        stream.append(batch)
+        align()
     }
 
     private func begin(_ kind: Kind) { appendRaw(UInt64(kind.rawValue)) }

@@ -1,4 +1,5 @@
 import Buffers
+import Cluster
 
 /// Reads the records of a mailbox stream; the counterpart of ``Outbox``. References are taken over from the stream.
 struct OutboxReader {
@@ -7,6 +8,7 @@ struct OutboxReader {
         case message(Message, epoch: UInt64)
         case shared(Message, Subscription)
         case control(ControlMail)
+        case batch(Bytes, MeshLane)
     }
 
     private let bytes: Bytes
@@ -46,6 +48,14 @@ struct OutboxReader {
             return .shared(message, takeReference(Subscription.self))
         case .control:
             return .control(takeReference(ControlMail.self))
+        case .batch:
+            guard let lane = MeshLane(rawValue: UInt8(truncatingIfNeeded: read(UInt64.self))) else {
+                preconditionFailure("a mailbox holds the records that an outbox wrote")
+            }
+            let count = read(Int.self)
+            let batch = take(count)
+            position = (position + 7) & ~7
+            return .batch(batch, lane)
         }
     }
 

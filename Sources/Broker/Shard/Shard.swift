@@ -28,6 +28,8 @@ final class Shard: @unchecked Sendable {
     private var usedOutboxes: UInt64 = 0
     /// Shards whose mailbox is above its mark.
     private(set) var congestedShards: UInt64 = 0
+    /// Nil without a mesh. Set before the thread starts.
+    var links: ShardLinks?
     private var incoming: [OutputBuffer] = []
 
     private var dirty: [Connection] = []
@@ -66,7 +68,7 @@ final class Shard: @unchecked Sendable {
     /// Messages that rules published during the current publish: they follow it.
     var republished: [Message] = []
     let rules: RuleStage
-    var sticky: [ObjectIdentifier: Subscription] = [:]
+    var sticky: [ObjectIdentifier: StickyChoice] = [:]
     var random = RandomSource.system
     /// Nil without rules of `rewrite`. Set before the thread starts.
     var rewriter: TopicRewriter? {
@@ -131,6 +133,7 @@ final class Shard: @unchecked Sendable {
             durable?.settle()
             // Mail before answers: who has been answered can count on what other shards do from now on.
             postOutboxes()
+            links?.post()
             var position = 0
             while position < dirty.count {
                 dirty[position].flush()
@@ -138,6 +141,7 @@ final class Shard: @unchecked Sendable {
             }
             dirty.removeAll(keepingCapacity: true)
         } while usedOutboxes != 0 || !republished.isEmpty || (durable.map { $0.isUnsettled } ?? false)
+            || (links.map { $0.isUsed } ?? false)
         durable?.awaitLog()
         rules.endTick(now: now)
         if !paused.isEmpty { resumePaused() }
@@ -152,7 +156,10 @@ final class Shard: @unchecked Sendable {
         if cacheSweepCountdown <= 0 {
             cacheSweepCountdown = 10
             cache.sweep(router: router)
-            if !sticky.isEmpty { sticky = sticky.filter { $0.value.session.isOnline } }
+            if !sticky.isEmpty {
+                let reachable = router.reachableNodes.load(ordering: .relaxed)
+                sticky = sticky.filter { $0.value.isUsable(reachable: reachable) }
+            }
         }
         if settings.retryInterval != .max || settings.awaitReleaseTimeout != .max { checkExchanges() }
         checkStalled()
@@ -164,6 +171,8 @@ final class Shard: @unchecked Sendable {
             node.boundsReport.tick(self)
             node.systemTopics.tick(self)
             node.reportAccess()
+            node.links?.timerTick(now: now)
+            node.retained.sweepTombstones(wall: wall)
         }
     }
 
@@ -242,6 +251,7 @@ final class Shard: @unchecked Sendable {
         _ = durable?.takeRefusal()
         mailbox.recycle(incoming, bytes: bytes)
         incoming.removeAll(keepingCapacity: true)
+        if let links, links.hub.isPressing { links.hub.relieve() }
     }
 
     /// - Returns: the bytes of the messages that the stream referred to.
@@ -258,6 +268,7 @@ final class Shard: @unchecked Sendable {
                 referenced += message.byteCount
                 deliverShared(message, to: subscription)
             case .control(let mail): mail.run(self)
+            case .batch(let bytes, let lane): receiveBatch(bytes, lane: lane)
             }
         }
         return referenced
@@ -315,7 +326,8 @@ final class Shard: @unchecked Sendable {
             }
         }
         congestedShards = stillCongested
-        guard stillCongested == 0, !rules.isCongested else {
+        let nodesAreCongested = links.map { $0.lookAtCongestion() } ?? false
+        guard stillCongested == 0, !nodesAreCongested, !rules.isCongested else {
             // The other side drains within milliseconds; look again soon, also when nothing else wakes this loop.
             node.scheduleWake(of: self)
             return

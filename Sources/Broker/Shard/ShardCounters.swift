@@ -28,6 +28,8 @@ final class ShardCounters: Sendable {
     let messagesAcked = Counter()
     let messagesDroppedNoSubscribers = Counter()
     let messagesRedispatched = Counter()
+    let forwardedOut = Counter()
+    let forwardedIn = Counter()
     let droppedNoLocal = Counter()
     let droppedQueueFull = Counter()
     let droppedExpired = Counter()
@@ -121,6 +123,8 @@ final class ShardCounters: Sendable {
             ("messages.dropped.no_subscribers", messagesDroppedNoSubscribers.current),
             ("messages.dropped.await_pubrel_timeout", droppedAwaitingRelease.current),
             ("messages.redispatched", messagesRedispatched.current),
+            ("messages.forward", forwardedOut.current), ("messages.forward.out", forwardedOut.current),
+            ("messages.forward.in", forwardedIn.current),
             ("messages.storage.refused", storageRefused.current), ("messages.storage.lost", storageLost.current),
             (
                 "messages.retained.refused",
