@@ -44,7 +44,8 @@ extension Shard {
     @inline(__always)
     private func isCongested(_ route: Route) -> Bool {
         congestedShards != 0 && (congestedShards & route.remoteShards != 0 || !route.groups.isEmpty)
-            || route.rules != nil && rules.isCongested || route.remoteNodes != 0 && isCongested(nodes: route.remoteNodes)
+            || route.rules != nil && rules.isCongested
+            || route.remoteNodes != 0 && isCongested(nodes: route.remoteNodes)
             || !route.groups.isEmpty && isCongested(nodes: .max)
     }
 
