@@ -7,7 +7,7 @@ import Testing
     private static let cases = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "Cases/Cluster/routes")
 
-    @Test(arguments: 1...40)
+    @Test(arguments: 1...15)
     func `all nodes come to the union of what each subscribes to`(_ seed: UInt64) throws {
         let files = try FileManager.default.contentsOfDirectory(atPath: Self.cases.path).filter {
             $0.hasSuffix(".case")
