@@ -53,7 +53,7 @@ extension Shard {
             return
         }
         counters.messagesRedispatched.add(1)
-        deliverToGroup(view, &shared, group: group, client: message.clientID, passes: message.passes + 1)
+        deliverToGroup(view, &shared, group: group, client: message.clientID, passes: message.passes + 1, isMail: true)
     }
 
     /// Nodes that pass a message for a shared group on before it is given up: their views differ for milliseconds only.
