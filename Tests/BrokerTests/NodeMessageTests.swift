@@ -37,7 +37,9 @@ import Testing
                 let payloads = subscriber.state.messages.map(\.payload)
                 #expect(payloads.sorted() == expected.sorted())
                 for index in 0..<3 {
-                    let mine = payloads.filter { $0.hasPrefix("\(index) ") }.compactMap { Int($0.split(separator: " ")[1]) }
+                    let mine = payloads.filter { $0.hasPrefix("\(index) ") }.compactMap {
+                        Int($0.split(separator: " ")[1])
+                    }
                     #expect(mine == Array(0..<200))
                     #expect(
                         subscriber.state.messages.filter { $0.payload.hasPrefix("\(index) ") }

@@ -20,7 +20,8 @@ extension DurableStage {
     }
 
     /// Mail for a session was sent on: who asks for it waits for that shard, too.
-    func relay(to target: Int) { relayed |= 1 << UInt64(target) }
+    func relay(to target: Int) { relay(shards: 1 << UInt64(target)) }
+    func relay(shards: UInt64) { relayed |= shards }
 
     /// Another shard has sent messages that it waits for.
     func request(from home: Int, token: UInt64) {

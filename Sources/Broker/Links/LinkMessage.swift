@@ -1,6 +1,6 @@
 import Buffers
+import MQTTCodec
 import RuleEngine
-import Topics
 
 /// A message between nodes:
 ///
@@ -108,7 +108,8 @@ struct LinkMessage {
         let clientCount = Int(fields.integer(UInt16.self))
         let userCount = Int(fields.integer(UInt16.self))
         traits = MessageTraits(
-            receivedAt: fields.integer(Int64.self), publisherID: 0, qos: flags & 3, isRetained: flags & Flag.retained != 0)
+            receivedAt: fields.integer(Int64.self), publisherID: 0, qos: flags & 3,
+            isRetained: flags & Flag.retained != 0)
         traits.isDuplicate = flags & Flag.duplicate != 0
         traits.bypassesHooks = flags & Flag.bypasses != 0
         traits.hops = hops
@@ -127,8 +128,19 @@ struct LinkMessage {
         topic = fields.take(topicCount)
         properties = fields.take(propertiesCount)
         group = fields.take(groupCount)
-        guard !fields.hasFailed, flags & 3 < 3, TopicSyntax.isName(topic) else { return nil }
+        guard !fields.hasFailed, flags & 3 < 3 else { return nil }
         payload = fields.rest
+    }
+
+    /// Whether clients may get it as it is: topic and properties are as the codec lets them in.
+    var isDeliverable: Bool {
+        do throws(ProtocolViolation) {
+            try PublishView.validate(topic: topic)
+            _ = try PublishView.scan(properties, from: .client)
+            return !PublishView.needsRewriting(properties)
+        } catch {
+            return false
+        }
     }
 }
 
@@ -160,7 +172,7 @@ enum MessageBatch: UInt8 {
         guard batch.count >= headerBytes else { return false }
         var reader = StoredReader(Bytes(rebasing: batch[headerBytes...]))
         while reader.rest.count > 0 {
-            guard LinkMessage.read(&reader, lead: 0) != nil else { return false }
+            guard let message = LinkMessage.read(&reader, lead: 0), message.isDeliverable else { return false }
         }
         return true
     }

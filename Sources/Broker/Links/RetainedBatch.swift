@@ -1,5 +1,6 @@
 import Buffers
 import Cluster
+import MQTTCodec
 import Topics
 
 /// Retained topics between nodes, on the lane `state`: kind, the sender's clock (8), then
@@ -64,7 +65,7 @@ struct RetainedBatch {
             if let message = LinkMessage.read(&reader, lead: lead) { return .set(message, stamp) }
         case Self.deleted:
             let topic = reader.take(Int(reader.integer(UInt16.self)))
-            if !reader.hasFailed, TopicSyntax.isName(topic) { return .deleted(topic, stamp) }
+            if !reader.hasFailed { return .deleted(topic, stamp) }
         default: break
         }
         isDamaged = true
@@ -73,7 +74,12 @@ struct RetainedBatch {
 
     static func isValid(_ batch: Bytes) -> Bool {
         var batch = RetainedBatch(batch, wall: 0)
-        while batch.next() != nil {}
+        while let record = batch.next() {
+            switch record {
+            case .set(let message, _): if !message.isDeliverable { return false }
+            case .deleted(let topic, _): if !TopicSyntax.isName(topic) || !UTF8Text.isValid(topic) { return false }
+            }
+        }
         return !batch.isDamaged
     }
 }

@@ -44,7 +44,8 @@ extension Shard {
     @inline(__always)
     private func isCongested(_ route: Route) -> Bool {
         congestedShards != 0 && (congestedShards & route.remoteShards != 0 || !route.groups.isEmpty)
-            || route.rules != nil && rules.isCongested || route.remoteNodes != 0 && isCongested(nodes: route.remoteNodes)
+            || route.rules != nil && rules.isCongested
+            || route.remoteNodes != 0 && isCongested(nodes: route.remoteNodes)
             || !route.groups.isEmpty && isCongested(nodes: .max)
     }
 
@@ -131,7 +132,7 @@ extension Shard {
     func deliverFromNode(_ message: MessageView, route: Route) {
         var shared: Message?
         deliverHere(message, &shared, route: route, epoch: .max)
-        if route.remoteShards != 0 { deliverElsewhere(message, &shared, route: route) }
+        if route.remoteShards != 0 { deliverElsewhere(message, &shared, route: route, isMail: true) }
     }
 
     // MARK: Sessions on this shard
@@ -281,9 +282,13 @@ extension Shard {
 
     /// One mail per shard, however many targets it has there. The mail carries the message; the shard finds its targets.
     @inline(__always)
-    private func deliverElsewhere(_ message: MessageView, _ shared: inout Message?, route: Route) {
+    private func deliverElsewhere(
+        _ message: MessageView, _ shared: inout Message?, route: Route, isMail: Bool = false
+    ) {
         var shards = route.remoteShards
-        if route.storedShards != 0, message.traits.qos > 0 { durable?.await(shards: route.storedShards) }
+        if route.storedShards != 0, message.traits.qos > 0 {
+            if isMail { durable?.relay(shards: route.storedShards) } else { durable?.await(shards: route.storedShards) }
+        }
         let asReference = message.traits.qos > 0 || message.payload.count >= 4096 || rules.needsPublisher
         while shards != 0 {
             let shard = shards.trailingZeroBitCount
@@ -337,7 +342,8 @@ extension Shard {
     /// - Parameters:
     ///   - client: the publisher's client identifier.
     ///   - passes: how many nodes have passed it on before.
-    ///   - isMail: another shard's or node's message, or that of a session that has gone: no client of this shard waits for it.
+    ///   - isMail: another shard's or node's message, or that of a session that has gone: no client of this shard waits
+    ///     for it.
     func deliverToGroup(
         _ message: MessageView, _ shared: inout Message?, group: GroupSnapshot, client: Bytes, passes: UInt8 = 0,
         isMail: Bool = false
@@ -362,7 +368,9 @@ extension Shard {
         return true
     }
 
-    private func deliver(_ message: MessageView, _ shared: inout Message?, to chosen: Subscription, isMail: Bool) {
+    private func deliver(
+        _ message: MessageView, _ shared: inout Message?, to chosen: Subscription, isMail: Bool
+    ) {
         let place = chosen.session.place.shard
         if place == index {
             offerShared(message, &shared, to: chosen)

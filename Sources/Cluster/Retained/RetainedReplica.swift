@@ -115,7 +115,9 @@ package struct RetainedReplica {
         var reader = WireReader(digest)
         guard StateBatch(rawValue: reader.byte()) == .retainedDigest else { return nil }
         var different: [Int] = []
-        for bucket in 0..<Self.bucketCount where reader.integer(UInt64.self) != sums[bucket] { different.append(bucket) }
+        for bucket in 0..<Self.bucketCount where reader.integer(UInt64.self) != sums[bucket] {
+            different.append(bucket)
+        }
         return reader.isComplete ? different : nil
     }
 

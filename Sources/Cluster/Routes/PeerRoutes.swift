@@ -38,8 +38,9 @@ package struct PeerRoutes {
     private var mark: UInt32 = 0
     private var hasBegun = false
     private var awaitsDump = false
-    /// The version at the last comparison that could say nothing.
-    private var staleVersion: UInt64?
+    /// Batches that were applied, and how many at the last comparison that could say nothing.
+    private var progress: UInt64 = 0
+    private var progressAtComparison: UInt64?
 
     package init() {}
 
@@ -54,6 +55,12 @@ package struct PeerRoutes {
     package mutating func apply(_ batch: Bytes, changes: inout [RouteChange]) -> Outcome {
         guard batch.count <= RouteCodec.largestBatch else { return .malformed }
         var reader = WireReader(batch)
+        let outcome = apply(&reader, &changes)
+        if outcome == .applied { progress += 1 }
+        return outcome
+    }
+
+    private mutating func apply(_ reader: inout WireReader, _ changes: inout [RouteChange]) -> Outcome {
         switch StateBatch(rawValue: reader.byte()) {
         case .routeDelta: return applyDelta(&reader, &changes)
         case .routeDumpBegin: return beginDump(&reader)
@@ -74,20 +81,20 @@ package struct PeerRoutes {
         var reader = WireReader(summary)
         let version = reader.integer(UInt64.self)
         let hash = reader.integer(UInt64.self)
-        guard reader.isComplete, hasBegun, dump == nil else { return .unknown }
-        if version == self.version, !awaitsDump {
-            staleVersion = nil
+        guard reader.isComplete else { return .unknown }
+        if version == self.version, isCurrent {
+            progressAtComparison = nil
             return hash == self.hash ? .equal : .different
         }
-        // Deltas are on their way; unless nothing has come since the last time.
-        defer { staleVersion = self.version }
-        return staleVersion == self.version ? .different : .unknown
+        // Deltas or a dump are on their way; unless nothing has come since the last time.
+        defer { progressAtComparison = progress }
+        return progressAtComparison == progress ? .different : .unknown
     }
 
     /// The batch that asks a node for all its entries.
     package mutating func dumpRequest() -> OutputBuffer {
         awaitsDump = true
-        staleVersion = nil
+        progressAtComparison = nil
         let batch = OutputBuffer(capacity: 16)
         batch.append(StateBatch.routeDumpRequest.rawValue)
         return batch

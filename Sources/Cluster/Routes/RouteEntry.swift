@@ -68,7 +68,8 @@ extension RouteKey {
     /// What the entry adds to the hash over all entries of a node, which is the exclusive or of them.
     func hash(with value: RouteValue) -> UInt64 {
         let seed =
-            UInt64(groupCount) << 48 ^ UInt64(value.members) << 17 ^ UInt64(value.online) << 1 ^ (value.isStored ? 1 : 0)
+            UInt64(groupCount) << 48 ^ UInt64(value.members) << 17 ^ UInt64(value.online) << 1
+            ^ (value.isStored ? 1 : 0)
         return bytes.withUnsafeBytes { wireHash($0, seed: seed &* 0x9FB2_1C65_1E98_DF25) }
     }
 }

@@ -69,6 +69,10 @@ final class LocalMesh: MeshLinks {
         var peers: [Int: MeshPeer] = [:]
         var numbers: [Int: [MeshLane: UInt64]] = [:]
         var backlog: [Int: Int] = [:]
+    }
+
+    /// What comes in has a lock of its own: two nodes that post to each other hold their own states meanwhile.
+    private struct Intake {
         var isHolding = false
         var held: [@Sendable () -> Void] = []
     }
@@ -78,6 +82,7 @@ final class LocalMesh: MeshLinks {
     private unowned let network: LocalNetwork
     let queue: DispatchQueue
     private let state = Mutex(State())
+    private let intake = Mutex(Intake())
 
     init(name: String, slot: Int, network: LocalNetwork) {
         self.name = NodeName(name)
@@ -94,26 +99,23 @@ final class LocalMesh: MeshLinks {
     var peers: [MeshPeer] { state.withLock { Array($0.peers.values) } }
 
     /// Keeps what comes for this node back, as a network that is stuck would, until ``release()``.
-    func hold() { state.withLock { $0.isHolding = true } }
+    func hold() { intake.withLock { $0.isHolding = true } }
 
     func release() {
-        let held = state.withLock { state in
-            state.isHolding = false
-            defer { state.held = [] }
-            return state.held
+        intake.withLock { intake in
+            intake.isHolding = false
+            for body in intake.held { queue.async(execute: body) }
+            intake.held = []
         }
-        for body in held { queue.async(execute: body) }
     }
 
     /// Waits for what this node's mesh has begun.
     func settle() { queue.sync {} }
 
     private func enqueue(_ body: @escaping @Sendable () -> Void) {
-        let isHeld = state.withLock { state in
-            if state.isHolding { state.held.append(body) }
-            return state.isHolding
+        intake.withLock { intake in
+            if intake.isHolding { intake.held.append(body) } else { queue.async(execute: body) }
         }
-        if !isHeld { queue.async(execute: body) }
     }
 
     // MARK: Links
