@@ -170,7 +170,8 @@ let package = Package(
         .testTarget(
             name: "BrokerTests",
             dependencies: [
-                "Broker", "Cluster", "Consensus", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Storage", "Buffers", log,
+                "Broker", "Cluster", "Consensus", "ConfigSchema", "MQTTCodec", "RuleEngine", "Sinks", "Storage",
+                "Buffers", log,
             ],
             swiftSettings: settings),
     ]
