@@ -97,7 +97,9 @@ import Testing
                 sleeper.state.messages.count == 5 && publisher.unacknowledged.isEmpty
             }
             let heir = try member("heir", port: port)
+            let before = node.metric("client.disconnected")
             sleeper.end()
+            try pump([heir], "the sleeper is away") { node.metric("client.disconnected") > before }
             publisher.publish("s", "new", qos: .atLeastOnce)
             try pump([heir, publisher], "the heir gets the new one") { !heir.state.messages.isEmpty }
             #expect(heir.state.messages.map(\.payload) == ["new"])

@@ -16,7 +16,8 @@ import Testing
         "mqtt.max_packet_size", "listeners.tcp.<name>.bind",
         "listeners.wss.<name>.ssl_options.sni_hosts.<name>.certfile",
         "rewrite[].re", "authentication[].secret", "authentication[].password_hash_algorithm.iterations",
-        "authorization.sources[].url", "authorization.cache.ttl", "durability", "auto_subscribe.topics[].qos",
+        "authentication[].iteration_count", "authorization.sources[].url", "authorization.cache.ttl", "durability",
+        "auto_subscribe.topics[].qos",
     ])
     func `keys of every kind are there`(path: String) { #expect(paths.contains(path)) }
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.access import Service
 from support.broker import Sluice, binary
 from support.certificates import make_certificates
 from support.http_receiver import FaultyReceiver, FlaskReceiver
@@ -92,3 +93,17 @@ def faulty_receiver():
     yield start
     for receiver in made:
         receiver.stop()
+
+
+@pytest.fixture
+def service():
+    """Starts HTTP services that are asked about clients: `service(answer)`."""
+    made = []
+
+    def start(answer):
+        made.append(Service(answer))
+        return made[-1]
+
+    yield start
+    for item in made:
+        item.stop()

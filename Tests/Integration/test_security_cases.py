@@ -13,23 +13,10 @@ import time
 
 import pytest
 
+from support.access import BUILT_IN, FAST, acl, connack, suback, token
 from support.mqtt import DISCONNECT, Client, Closed, Will, packet, unique
 from support.waiting import wait_for
 from support.websocket import WebSocketClient
-from test_access import BUILT_IN, FAST, Service, acl, connack, suback, token
-
-
-@pytest.fixture
-def service():
-    made = []
-
-    def start(answer):
-        made.append(Service(answer))
-        return made[-1]
-
-    yield start
-    for item in made:
-        item.stop()
 
 
 def rules_file(tmp_path, *rules) -> str:

@@ -77,15 +77,7 @@ extension Connection {
             throw ProtocolViolation(.notAuthorized, clause: "MQTT-4.13.1-1", "A message to a forbidden topic came.")
         }
         // Before 5.0 there is no other answer than that it was received. [MQTT3-3.3.5-2]
-        switch packet.qos {
-        case .atMostOnce: break
-        case .atLeastOnce, .exactlyOnce:
-            write(packet.qos == .atLeastOnce ? .puback : .pubrec) {
-                AckEncoder.append(
-                    packet.qos == .atLeastOnce ? .puback : .pubrec, packetIdentifier: packet.packetIdentifier,
-                    reason: isV5 ? .notAuthorized : .success, version: version, to: $0)
-            }
-        }
+        answer(packet, isV5 ? .notAuthorized : .success)
         return false
     }
 

@@ -56,9 +56,7 @@ extension Connection {
             if shard.rules.wantsAcked { reportAcked(known, ack, session: session) }
         }
         let reason: ReasonCode = known != nil || !isV5 ? .success : .packetIdentifierNotFound
-        write(.pubrel) {
-            AckEncoder.append(.pubrel, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
-        }
+        acknowledge(.pubrel, ack.packetIdentifier, reason)
     }
 
     /// The client has a message of an earlier connection that this one was not sent yet.
@@ -79,13 +77,26 @@ extension Connection {
             shard.durable?.hold(self)
         }
         let reason: ReasonCode = isKnown || !isV5 ? .success : .packetIdentifierNotFound
-        write(.pubcomp) {
-            AckEncoder.append(
-                .pubcomp, packetIdentifier: ack.packetIdentifier, reason: reason, version: version, to: $0)
-        }
+        acknowledge(.pubcomp, ack.packetIdentifier, reason)
     }
 
     // MARK: Sending
+
+    /// Writes a PUBACK, PUBREC, PUBREL or PUBCOMP.
+    @inline(__always)
+    func acknowledge(_ type: PacketType, _ identifier: UInt16, _ reason: ReasonCode) {
+        write(type) { AckEncoder.append(type, packetIdentifier: identifier, reason: reason, version: version, to: $0) }
+    }
+
+    /// Answers a PUBLISH that went another way than usual: a PUBACK or PUBREC, nothing for QoS 0.
+    @inline(never)
+    func answer(_ packet: PublishView, _ reason: ReasonCode) {
+        switch packet.qos {
+        case .atMostOnce: break
+        case .atLeastOnce: acknowledge(.puback, packet.packetIdentifier, reason)
+        case .exactlyOnce: acknowledge(.pubrec, packet.packetIdentifier, reason)
+        }
+    }
 
     /// Whether one more QoS 1 or 2 message may be in flight. [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
     @inline(__always)
@@ -176,10 +187,7 @@ extension Connection {
     /// With DUP and the identifier that it had. [MQTT-3.3.1-1] [MQTT3-3.3.1-1]
     private func sendAgain(_ entry: InflightEntry, session: Session) {
         guard let message = entry.message else {
-            write(.pubrel) {
-                AckEncoder.append(
-                    .pubrel, packetIdentifier: entry.packetIdentifier, reason: .success, version: version, to: $0)
-            }
+            acknowledge(.pubrel, entry.packetIdentifier, .success)
             return
         }
         let fits = send(

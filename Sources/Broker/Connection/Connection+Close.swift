@@ -1,3 +1,4 @@
+import Access
 import MQTTCodec
 
 /// The end, whoever brings it about, and the clocks that do.
@@ -7,7 +8,7 @@ extension Connection {
         shard.lines.debug(
             "A client broke the protocol.",
             metadata: [
-                "client.id": "\(session?.clientID ?? "")", "client.peer": "\(endpoints.peerName)",
+                "client.id": "\((session?.clientID ?? "").escaped)", "client.peer": "\(endpoints.peerName)",
                 "mqtt.clause": "\(violation.clause)", "error": "\(violation.message)",
             ])
         if phase == .awaitingConnect {

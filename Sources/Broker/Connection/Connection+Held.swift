@@ -23,32 +23,17 @@ extension Connection {
     /// Released bytes that the socket has not taken yet: in front of all others.
     func writeReleased() {
         guard let buffer = released else { return }
-        let before = buffer.count
-        guard transport.write(buffer) else {
-            transportClosed("tcp_closed")
-            return
-        }
-        shard.counters.bytesSent.add(before - buffer.count)
-        heldBytes -= before - buffer.count
-        guard buffer.isEmpty else {
-            if !isStalled || buffer.count < before { noteStall() }
-            return
-        }
+        guard let taken = give(buffer) else { return }
+        heldBytes -= taken
+        guard buffer.isEmpty else { return }
         released = nil
         shard.giveBack(buffer)
         // The rest is the ordinary flush's.
         if out != nil {
             shard.markDirty(self)
         } else if heldCount == 0 {
-            if isPausedByBacklog {
-                isPausedByBacklog = false
-                shard.resumeReading(self)
-            }
-            if closesAfterFlush {
-                finishClosing()
-            } else if let session, session.hasWaiting || session.inflight.hasResends {
-                sendWaiting()
-            }
+            endBacklogPause()
+            goOnAfterFlush()
         }
     }
 

@@ -34,11 +34,7 @@ extension Connection {
             throw ProtocolViolation(
                 .payloadFormatInvalid, clause: "MQTT-3.3.2.3.2", "The payload is announced as UTF-8 and is not.")
         }
-        write(packet.qos == .atLeastOnce ? .puback : .pubrec) {
-            AckEncoder.append(
-                packet.qos == .atLeastOnce ? .puback : .pubrec, packetIdentifier: packet.packetIdentifier,
-                reason: .payloadFormatInvalid, version: version, to: $0)
-        }
+        answer(packet, .payloadFormatInvalid)
     }
 
     /// Remembers the packet's topic under its alias. [MQTT-3.3.2-7]
@@ -201,24 +197,14 @@ extension Connection {
         let isKept = shard.delay(message, until: dueAt)
         if shard.isStorageTouched, !settleStorage(packet, message, session: session) { return }
         let reason: ReasonCode = isKept || !isV5 ? .success : .quotaExceeded
-        switch packet.qos {
-        case .atMostOnce: break
-        case .atLeastOnce: acknowledge(.puback, packet.packetIdentifier, reason)
-        case .exactlyOnce:
-            // The exchange ends with an error: the identifier is free again. [MQTT-4.3.3-9]
-            if reason.isError { _ = session.awaitingRelease.remove(packet.packetIdentifier) }
-            acknowledge(.pubrec, packet.packetIdentifier, reason)
-        }
+        // The exchange ends with an error: the identifier is free again. [MQTT-4.3.3-9]
+        if packet.qos == .exactlyOnce, reason.isError { _ = session.awaitingRelease.remove(packet.packetIdentifier) }
+        answer(packet, reason)
     }
 
     @inline(__always)
     private func acknowledge(_ type: PacketType, _ identifier: UInt16, _ hadSubscribers: Bool) {
         acknowledge(type, identifier, hadSubscribers || !isV5 ? .success : .noMatchingSubscribers)
-    }
-
-    @inline(__always)
-    private func acknowledge(_ type: PacketType, _ identifier: UInt16, _ reason: ReasonCode) {
-        write(type) { AckEncoder.append(type, packetIdentifier: identifier, reason: reason, version: version, to: $0) }
     }
 
     /// Remembers the packet identifier until PUBREL. [MQTT-4.3.3-10]

@@ -33,22 +33,39 @@ extension Connection {
             guard released == nil else { return }
         }
         guard let buffer = out else { return }
+        guard give(buffer) != nil else { return }
+        if buffer.count < highWaterMark { endBacklogPause() }
+        guard buffer.isEmpty else { return }
+        out = nil
+        shard.giveBack(buffer)
+        goOnAfterFlush()
+    }
+
+    /// Gives the socket what it takes of these bytes.
+    /// - Returns: how many it took; nil when the connection has ended.
+    @inline(__always)
+    func give(_ buffer: OutputBuffer) -> Int? {
         let before = buffer.count
         guard transport.write(buffer) else {
             transportClosed("tcp_closed")
-            return
+            return nil
         }
-        shard.counters.bytesSent.add(before - buffer.count)
-        if isPausedByBacklog, buffer.count < highWaterMark {
-            isPausedByBacklog = false
-            shard.resumeReading(self)
-        }
-        guard buffer.isEmpty else {
-            if !isStalled || buffer.count < before { noteStall() }
-            return
-        }
-        out = nil
-        shard.giveBack(buffer)
+        let taken = before - buffer.count
+        shard.counters.bytesSent.add(taken)
+        if !buffer.isEmpty, !isStalled || taken > 0 { noteStall() }
+        return taken
+    }
+
+    @inline(__always)
+    func endBacklogPause() {
+        guard isPausedByBacklog else { return }
+        isPausedByBacklog = false
+        shard.resumeReading(self)
+    }
+
+    /// All is written: the end, if it waited for that, or what waits for room.
+    @inline(__always)
+    func goOnAfterFlush() {
         if closesAfterFlush {
             finishClosing()
         } else if let session, session.hasWaiting || session.inflight.hasResends {
@@ -62,7 +79,7 @@ extension Connection {
     }
 
     @inline(never)
-    func noteStall() {
+    private func noteStall() {
         lastTaken = shard.now
         guard !isStalled else { return }
         isStalled = true

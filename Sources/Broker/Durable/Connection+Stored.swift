@@ -54,11 +54,7 @@ extension Connection {
             close(reason: "quota_exceeded", code: nil)
             return
         }
-        write(packet.qos == .atLeastOnce ? .puback : .pubrec) {
-            AckEncoder.append(
-                packet.qos == .atLeastOnce ? .puback : .pubrec, packetIdentifier: packet.packetIdentifier,
-                reason: .quotaExceeded, version: version, to: $0)
-        }
+        answer(packet, .quotaExceeded)
     }
 
     /// Names the exchange in the message, for shards that may have stored it already before a crash.

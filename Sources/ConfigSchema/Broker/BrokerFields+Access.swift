@@ -158,17 +158,19 @@ extension BrokerFields {
 
         /// Which keys an authenticator has depends on its mechanism and backend.
         static let authenticator = FieldType<Authenticator>("an authenticator") { node, context in
-            let set: FieldSet
-            switch (node["mechanism"]?.text, node["backend"]?.text) {
-            case ("jwt", _): set = token
-            case ("client_certificate", _): set = certificate
-            case ("scram", _): set = scram
-            case (_, "http"): set = http
-            case (_, "file"): set = file
-            default: set = builtIn
-            }
-            return set.read(node, &context).map { Authenticator(values: $0) }
+            let (mechanism, backend) = (node["mechanism"]?.text, node["backend"]?.text)
+            let kind =
+                kinds.first { $0.mechanism == mechanism && ($0.backend == nil || $0.backend == backend) }
+                ?? kinds.first { $0.backend != nil && $0.backend == backend }
+            return (kind?.set ?? builtIn).read(node, &context).map { Authenticator(values: $0) }
         }
+
+        /// Nil stands for any backend. What is none of these is read, and complained of, by its backend alone.
+        static let kinds: [(mechanism: String, backend: String?, set: FieldSet)] = [
+            ("password_based", "built_in_database", builtIn), ("password_based", "file", file),
+            ("password_based", "http", http), ("scram", nil, scram), ("jwt", nil, token),
+            ("client_certificate", nil, certificate),
+        ]
 
         enum Claims {
             /// A mapping, or a list of `{name, value}`. [EMQX jwt: verify_claims]

@@ -34,16 +34,14 @@ package enum ConfigReference {
     package static let unsupportedRoots = BrokerFields.all.fields.filter { $0 is UnsupportedField }.map(\.name)
 
     /// The sets of keys among which a value in the entry decides.
-    private static let variants: [(path: String, title: String, set: FieldSet)] = [
-        ("authentication", "password_based, built_in_database", BrokerFields.Authentication.builtIn),
-        ("authentication", "password_based, file", BrokerFields.Authentication.file),
-        ("authentication", "password_based, http", BrokerFields.Authentication.http),
-        ("authentication", "jwt", BrokerFields.Authentication.token),
-        ("authentication", "client_certificate", BrokerFields.Authentication.certificate),
-        ("authorization.sources", "file", BrokerFields.Authorization.file),
-        ("authorization.sources", "built_in_database", BrokerFields.Authorization.builtIn),
-        ("authorization.sources", "http", BrokerFields.Authorization.http),
-    ]
+    private static let variants: [(path: String, title: String, set: FieldSet)] =
+        BrokerFields.Authentication.kinds.map { kind in
+            ("authentication", [kind.mechanism, kind.backend].compactMap { $0 }.joined(separator: ", "), kind.set)
+        } + [
+            ("authorization.sources", "file", BrokerFields.Authorization.file),
+            ("authorization.sources", "built_in_database", BrokerFields.Authorization.builtIn),
+            ("authorization.sources", "http", BrokerFields.Authorization.http),
+        ]
 
     private static func rows(_ set: FieldSet, below path: String) -> [Row] {
         set.fields.flatMap { rows($0, below: path) }
