@@ -43,6 +43,13 @@ build: ## compile the optimised binary, .build/release/sluice
 run: build ## build and start a broker on port 1883 with the rules in rules/
 	@exec $(BIN) start --config $(CONFIG)
 
+.PHONY: cluster-up cluster-down
+cluster-up: build ## start three cores and a replicant on loopback (MQTT on 1883 to 1886)
+	@BIN=$(BIN) scripts/cluster.sh up
+
+cluster-down: ## end them; their data stays in .cluster/
+	@scripts/cluster.sh down
+
 .PHONY: test-build
 test-build: # one release build that the unit tests, the integration tests and the conformance suites share
 	@scripts/setup.sh build test

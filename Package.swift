@@ -127,7 +127,7 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Broker", "Management", "RuleFiles", "RuleEngine", "ConfigSchema", "Access", log,
+                "Broker", "Cluster", "Management", "RuleFiles", "RuleEngine", "ConfigSchema", "Access", log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -1,9 +1,7 @@
 extension BrokerFields {
     static let cluster = Field(
         group: "cluster", Cluster.all,
-        doc:
-            "The nodes that work together. Not in force yet: `sluice start` refuses a configuration that names one of these keys."
-    )
+        doc: "The nodes that work together. A node whose configuration has one of these keys lets others in.")
 
     enum Cluster {
         static let name = Field(

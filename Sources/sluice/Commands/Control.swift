@@ -18,6 +18,18 @@ struct Control: ParsableCommand {
     @Flag(help: "With users add and users passwd: keep a verifier for SCRAM.")
     var scram = false
 
+    @Flag(help: "With cluster join: give up what only this node has.")
+    var discard = false
+
+    @Flag(help: "With cluster force-leave: also a node that is alive.")
+    var live = false
+
+    @Flag(help: "With cluster recover: show what the stopped node's log knows.")
+    var inspect = false
+
+    @Option(help: "With cluster recover: the survivors, with commas between them.")
+    var keep: String?
+
     @Argument(help: "The command and its arguments.")
     var words: [String] = []
 
@@ -38,10 +50,11 @@ struct Control: ParsableCommand {
         let configuration = try Configuration.load(config)
         do throws(AdminError) {
             let (command, words) = try split()
+            if command == "cluster recover" { return try Recovery(configuration, json: json).run(inspect, keep) }
             let arguments = try prepared(words, for: command)
             let answer = try AdminClient.run(
                 path: AdminServer.path(dataDirectory: configuration.node.dataDirectory), command: command,
-                arguments: arguments)
+                arguments: arguments, seconds: command.hasPrefix("cluster ") ? 90 : 10)
             if json {
                 FileHandle.standardOutput.write(answer.data.encoded(pretty: true) + Data("\n".utf8))
             } else {
@@ -71,7 +84,9 @@ struct Control: ParsableCommand {
         if command == "users import", let path = arguments.first {
             arguments[0] = URL(fileURLWithPath: path).path
         }
-        if scram { arguments.append("--scram") }
+        for (isSet, option) in [(scram, "--scram"), (discard, "--discard"), (live, "--live")] where isSet {
+            arguments.append(option)
+        }
         return arguments
     }
 

@@ -3,11 +3,15 @@ import ConfigSchema
 import Foundation
 import RuleFiles
 
-/// `sluice rules …`: works without a node.
+/// `sluice rules …`: works without a node, but for what is about the rules of a cluster.
 struct Rules: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check, test, explain and try rules; show the language's functions and events.",
-        subcommands: [Check.self, Test.self, Explain.self, Try.self, Functions.self, Events.self])
+        abstract:
+            "Check, test, explain and try rules; show the language's functions and events; change the rules of a cluster.",
+        subcommands: [
+            Check.self, Test.self, Explain.self, Try.self, Functions.self, Events.self, Apply.self, Diff.self,
+            Export.self, History.self, Rollback.self,
+        ])
 }
 
 /// The files that a command works on.

@@ -44,26 +44,14 @@ struct RunningNode {
     private let rules: RuleManager
     private let admin: AdminServer
     private let watcher: RuleWatcher?
+    /// Nil for a node on its own.
+    private let cluster: RunningCluster?
     private let logger: Logger
     private let hasRuleFiles: Bool
-
-    /// The parts of a cluster are there, the node that joins them is not: what asks for one must not be passed over.
-    private static func refuseClusters(_ configuration: BrokerConfiguration) throws {
-        let asked: [(key: String, isAsked: Bool)] = [
-            ("cluster", configuration.cluster.isConfigured),
-            ("node.role: replicant", configuration.node.role == .replicant),
-            ("rules.source: cluster", configuration.rules.source == .cluster),
-            ("rules.require_valid", configuration.rules.requiresValid),
-        ]
-        guard let first = asked.first(where: \.isAsked) else { return }
-        throw Failure(
-            "\(first.key): nodes can't form a cluster yet; take it out of the configuration to run a single node")
-    }
 
     init(_ configuration: BrokerConfiguration, logger: Logger) throws {
         self.configuration = configuration
         self.logger = logger
-        try Self.refuseClusters(configuration)
         OpenFiles.check(OpenFiles.raiseLimit(logger), configuration.listeners, logger)
         directory = try DataDirectory(configuration.node.dataDirectory)
         let environment = ProcessInfo.processInfo.environment
@@ -75,47 +63,71 @@ struct RunningNode {
         } catch { throw Failure("access control is not right, nothing was started: \(error)") }
         let node = BrokerNode(options, access: access, logger: logger)
         self.node = node
+        let cluster =
+            RunningCluster.isWanted(configuration) ? try RunningCluster(configuration, for: node, logger: logger) : nil
+        self.cluster = cluster
         let rules = RuleManager(
-            node: node,
-            options: RuleManager.Options(
-                paths: configuration.rules.paths, requiresPaths: !configuration.rules.pathsAreDefault,
-                testsOnLoad: configuration.rules.testsOnLoad, nodeName: configuration.node.name,
-                dataDirectory: URL(fileURLWithPath: configuration.node.dataDirectory).path),
-            environment: .process(), logger: logger)
+            node: node, options: Self.ruleOptions(configuration), environment: .process(), store: cluster?.node.store,
+            logger: logger)
         self.rules = rules
         admin = AdminServer(
             path: AdminServer.path(dataDirectory: configuration.node.dataDirectory), node: node, rules: rules,
-            logger: logger)
+            cluster: cluster?.node, discovery: cluster?.discovery, logger: logger)
+        rules.followCluster()
+        try cluster?.open()
         let report = rules.load()
-        guard report.isInForce else {
-            Problems.print(report.problems)
-            for test in report.failedTests { Problems.print(line: test) }
+        Problems.print(report.problems)
+        for test in report.failedTests { Problems.print(line: test) }
+        guard Self.mayStart(report, configuration) else {
+            Self.giveUp(node, rules, cluster)
             throw Failure("the rules are not right; nothing was started")
         }
-        Problems.print(report.problems)
-        do { try node.start(options) } catch {
-            _ = rules.drain(until: .now)
+        if let refusal = report.refusal { Problems.print(line: "the rule files wait for the cluster: \(refusal)") }
+        do {
+            try node.start(options)
+            try cluster?.link()
+        } catch {
+            Self.giveUp(node, rules, cluster)
             throw Failure("\(error)")
         }
         do { try admin.start() } catch {
-            Self.giveUp(node, rules)
+            Self.giveUp(node, rules, cluster)
             throw Failure(
                 "the admin socket \(AdminServer.path(dataDirectory: configuration.node.dataDirectory)) can't be made: \(error)"
             )
         }
-        watcher = RuleWatcher(paths: configuration.rules.paths, logger: logger) {
-            Self.reload(rules, logger, because: "a rule file changed")
-        }
+        watcher =
+            configuration.rules.source == .files
+            ? RuleWatcher(paths: configuration.rules.paths, logger: logger) {
+                Self.reload(rules, logger, because: "a rule file changed")
+            } : nil
         do { try watcher?.start() } catch {
             admin.stop()
-            Self.giveUp(node, rules)
+            Self.giveUp(node, rules, cluster)
             throw error
         }
         hasRuleFiles = !report.files.isEmpty
     }
 
+    private static func ruleOptions(_ configuration: BrokerConfiguration) -> RuleManager.Options {
+        var options = RuleManager.Options(
+            paths: configuration.rules.paths, requiresPaths: !configuration.rules.pathsAreDefault,
+            testsOnLoad: configuration.rules.testsOnLoad, nodeName: configuration.node.name,
+            dataDirectory: URL(fileURLWithPath: configuration.node.dataDirectory).path)
+        options.readsFiles = configuration.rules.source == .files
+        options.requiresValid = configuration.rules.requiresValid
+        return options
+    }
+
+    /// Files that are wrong are the end of the start, unless a cluster has rules that can run. Files that the cluster has not
+    /// taken yet are offered again.
+    private static func mayStart(_ report: RuleManager.Report, _ configuration: BrokerConfiguration) -> Bool {
+        report.isInForce || report.refusal != nil || report.generation > 0 && !configuration.rules.requiresValid
+    }
+
     /// Ends what runs already of a start that fails.
-    private static func giveUp(_ node: BrokerNode, _ rules: RuleManager) {
+    private static func giveUp(_ node: BrokerNode, _ rules: RuleManager, _ cluster: RunningCluster?) {
+        cluster?.stop()
         node.stop()
         _ = rules.drain(until: .now)
     }
@@ -128,6 +140,7 @@ struct RunningNode {
             say("Rules:")
             for rule in rules.ruleStatuses { say("  \(rule.id)  (\(rule.origin))") }
         }
+        if let cluster { say("Node \(configuration.node.name) waits for other nodes at \(cluster.address).") }
         say("Sluice \(sluiceVersion) is running now!")
         if let listener = node.listeners.first(where: { $0.id.hasPrefix("tcp:") }),
             let port = listener.address.split(separator: ":").last
@@ -154,6 +167,7 @@ struct RunningNode {
         guard report.isInForce else {
             Problems.print(report.problems)
             for test in report.failedTests { Problems.print(line: test) }
+            if let refusal = report.refusal { Problems.print(line: "\(refusal)") }
             logger.error(
                 "The rule files were refused; the rules before stay in force.",
                 metadata: ["rules.generation": "\(report.generation)", "reason": "\(reason)"])
@@ -188,6 +202,7 @@ struct RunningNode {
     private func stop() {
         watcher?.stop()
         admin.stop()
+        cluster?.stop()
         node.stop()
         let deadline = ContinuousClock.now + configuration.drainTimeout
         for (name, lost) in rules.drain(until: deadline) where lost > 0 {
