@@ -20,7 +20,7 @@ final class RunningCluster: Sendable {
 
     /// Whether the configuration speaks of a cluster at all; a node whose does not is on its own, without a port for others.
     static func isWanted(_ configuration: BrokerConfiguration) -> Bool {
-        configuration.cluster.isConfigured || configuration.node.role == .replicant || configuration.node.cookie != nil
+        configuration.cluster.isConfigured || configuration.node.role == .replicant
             || configuration.rules.source == .cluster
     }
 

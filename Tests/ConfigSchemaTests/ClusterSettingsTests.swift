@@ -15,7 +15,6 @@ import Testing
         #expect(cluster.bind(nodeName: "n3@10.0.0.1").description == "10.0.0.1:5373")
         #expect(cluster.address(nodeName: "n3@10.0.0.1") == "10.0.0.1:5373")
         #expect(cluster.bind(nodeName: "node@a.example.org").description == "0.0.0.0:5370")
-        #expect(cluster.autoclean == .seconds(86_400))
     }
 
     @Test func `EMQX's keys are understood`() throws {
@@ -37,7 +36,6 @@ import Testing
         #expect(configuration.cluster.discovery == .fromList)
         #expect(configuration.cluster.seeds == ["n2@10.0.0.2", "n3@10.0.0.3:7001"])
         #expect(configuration.cluster.bind(nodeName: "n1@10.0.0.1").port == 7000)
-        #expect(configuration.cluster.autoclean == nil)
         #expect(configuration.rules.source == .cluster)
         #expect(!configuration.rules.requiresValid)
     }

@@ -22,16 +22,14 @@ extension BrokerFields {
             doc:
                 "`host:port` by which others reach this node where that is not the host of `node.name` with the port of `listen`."
         )
-        static let autoclean = Field(
-            "autoclean", .durationOr("disabled"), default: .at(.seconds(24 * 3600)),
-            doc: "A replicant that was away for so long is no member any more. Cores stay until they are removed.")
         static let staticSeeds = Field(group: "static", Static.all, doc: "For `discovery_strategy: static`.")
         static let dns = Field(group: "dns", DNS.all, doc: "For `discovery_strategy: dns`.")
         static let all = FieldSet(
             "cluster",
-            [name, strategy, listen, advertise, autoclean, staticSeeds, dns]
+            [name, strategy, listen, advertise, staticSeeds, dns]
                 + ["autoheal"].map { UnsupportedField($0, accepts: "true") }
                 + ["proto_dist"].map { UnsupportedField($0, accepts: "inet_tcp") }
+                + ["autoclean"].map { UnsupportedField($0, accepts: "disabled") }
                 + ["etcd", "k8s", "core_nodes", "links"].map { UnsupportedField($0) })
     }
 

@@ -14,8 +14,6 @@ package struct ClusterSettings: Sendable {
     package var listen: BindAddress?
     /// Nil: the host of the node's name.
     package var advertise: String?
-    /// After which a replicant that is away is no member any more; nil for never.
-    package var autoclean: Duration?
     package var seeds: [String]
     package var dnsName: String
     package var recordType: RecordType
@@ -28,7 +26,6 @@ package struct ClusterSettings: Sendable {
         discovery = values[Fields.strategy]
         listen = values[Fields.listen]
         advertise = values[Fields.advertise]
-        autoclean = values[Fields.autoclean].finite
         seeds = values[Fields.staticSeeds][BrokerFields.Static.seeds]
         dnsName = values[Fields.dns][BrokerFields.DNS.name]
         recordType = values[Fields.dns][BrokerFields.DNS.recordType]

@@ -144,6 +144,10 @@ extension AdminCommands {
 
     private func clusterStatus() throws(AdminError) -> Result {
         let status = try member().status()
+        guard status.clusterID != 0 else {
+            return Result(
+                text: "The node is in no cluster.\nNext: sluice ctl cluster join <Node>\n", data: data(status, [], []))
+        }
         let running = status.nodes.filter(\.isAlive).map(\.member.name)
         let stopped = status.nodes.filter { !$0.isAlive }.map(\.member.name)
         func quoted(_ names: [String]) -> String { "[" + names.map { "'\($0)'" }.joined(separator: ",") + "]" }
