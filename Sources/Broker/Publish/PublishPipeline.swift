@@ -1,5 +1,4 @@
 import Buffers
-import Cluster
 import MQTTCodec
 import Topics
 
@@ -167,7 +166,7 @@ extension Shard {
 
     /// Sends a message to a session's client, or keeps it in the session.
     @inline(__always)
-    private func offer(
+    func offer(
         _ message: MessageView, _ shared: inout Message?, qos: UInt8, isRetained: Bool,
         identifiers: SubscriptionIdentifiers,
         session: Session
@@ -328,138 +327,7 @@ extension Shard {
         }
     }
 
-    // MARK: Shared groups
-
-    @inline(never)
-    private func deliverToGroups(_ message: MessageView, _ shared: inout Message?, route: Route) {
-        for group in route.groups { deliverToGroup(message, &shared, group: group, client: client(of: message)) }
-    }
-
-    private func client(of message: MessageView) -> Bytes {
-        message.publisher?.clientIDValue.bytes ?? Bytes(start: nil, count: 0)
-    }
-
-    /// - Parameters:
-    ///   - client: the publisher's client identifier.
-    ///   - passes: how many nodes have passed it on before.
-    ///   - isMail: another shard's or node's message, or that of a session that has gone: no client of this shard waits
-    ///     for it.
-    func deliverToGroup(
-        _ message: MessageView, _ shared: inout Message?, group: GroupSnapshot, client: Bytes, passes: UInt8 = 0,
-        isMail: Bool = false
-    ) {
-        let chooser = SharedChooser(strategy: router.strategy, shard: index, topic: message.topic, client: client)
-        switch group.choose(chooser, sticky: &sticky, random: &random) {
-        case .member(let member): deliver(message, &shared, to: member, isMail: isMail)
-        case .node(let slot): links?.append(message, &shared, group: group.group, passes: passes, to: slot)
-        case nil: break
-        }
-    }
-
-    /// A message of which another node has left the choice to this one.
-    /// - Returns: false when there is no member here.
-    func deliverToMember(
-        _ message: MessageView, _ shared: inout Message?, group: GroupSnapshot, client: Bytes
-    ) -> Bool {
-        let chooser = SharedChooser(
-            strategy: router.strategy, shard: index, topic: message.topic, client: client, isForNode: true)
-        guard case .member(let member) = group.choose(chooser, sticky: &sticky, random: &random) else { return false }
-        deliver(message, &shared, to: member, isMail: true)
-        return true
-    }
-
-    private func deliver(
-        _ message: MessageView, _ shared: inout Message?, to chosen: Subscription, isMail: Bool
-    ) {
-        let place = chosen.session.place.shard
-        if place == index {
-            offerShared(message, &shared, to: chosen)
-        } else {
-            let kept = shared ?? Message.make(copying: message)
-            shared = kept
-            if message.traits.qos > 0, chosen.session.isStored {
-                if isMail { durable?.relay(to: place) } else { durable?.await(shards: 1 << UInt64(place)) }
-            }
-            useOutbox(place).append(kept, to: chosen)
-        }
-    }
-
-    /// A message for a member of a shared group that was chosen on another shard.
-    func deliverShared(_ message: Message, to subscription: Subscription) {
-        let place = subscription.session.place.shard
-        guard place == index || isLeaving(subscription.session) else {
-            // It has moved on; the mail follows it.
-            if message.traits.qos > 0, subscription.session.isStored { durable?.relay(to: place) }
-            useOutbox(place).append(message, to: subscription)
-            return
-        }
-        if subscription.session.attachedShard == index, subscription.session.isTerminated {
-            // It has gone for good before the message came.
-            redispatch(message, group: subscription.sharedGroup.load(ordering: .relaxed))
-            return
-        }
-        var shared: Message? = message
-        offerShared(message.view, &shared, to: subscription)
-    }
-
-    /// The member that was chosen has gone for good: another one gets the message. The one that has gone is no member any
-    /// more, so this ends. [MQTT5 §4.8.2]
-    @inline(never)
-    func redispatch(_ message: Message, group number: UInt32) {
-        guard let group = router.sharedGroup(number) else {
-            counters.messagesDroppedNoSubscribers.add(1)
-            if rules.wantsDropped { rules.messageDropped(message.view, reason: "no_subscribers") }
-            return
-        }
-        counters.messagesRedispatched.add(1)
-        var shared: Message? = message
-        deliverToGroup(message.view, &shared, group: group, client: client(of: message.view), isMail: true)
-    }
-
-    private func offerShared(_ message: MessageView, _ shared: inout Message?, to subscription: Subscription) {
-        var identifiers = SubscriptionIdentifiers()
-        identifiers.add(subscription.options.subscriptionIdentifier)
-        identifiers.sharedGroup = subscription.sharedGroup.load(ordering: .relaxed)
-        offer(
-            message, &shared, qos: settings.grantedQoS(message.traits.qos, subscription.options.qos),
-            isRetained: subscription.options.retainAsPublished && message.traits.isRetained, identifiers: identifiers,
-            session: subscription.session)
-    }
-
-    // MARK: Retained and dropped
-
-    @inline(never)
-    private func retain(_ message: MessageView, _ shared: inout Message?) {
-        guard settings.retainerEnabled else { return }
-        if message.payload.count == 0 {
-            let stamp = node.retained.remove(message.topic, wall: wall) { persistRetainedRemoval(message.topic) }
-            if let stamp { links?.append(deleted: message.topic, stamp) }
-            return
-        }
-        guard message.payload.count <= settings.retainedPayloadLimit else {
-            counters.retainedTooLarge.add(1)
-            return
-        }
-        if settings.retainedExpiryInterval > 0, !message.traits.hasExpiry {
-            var expiring = message
-            expiring.traits.expiresAt = wall + settings.retainedExpiryInterval
-            store(retained: Message.make(copying: expiring))
-            return
-        }
-        let kept = shared ?? Message.make(copying: message)
-        shared = kept
-        store(retained: kept)
-    }
-
-    private func store(retained message: Message) {
-        switch node.retained.store(message, wall: wall, persist: { persistRetained(message) }) {
-        case .stored(let stamp):
-            if let stamp { withExtendedLifetime(message) { links?.append(retained: message.view, stamp) } }
-        case .refused, .older: break
-        case .full: counters.retainedFull.add(1)
-        case .tooDeep: counters.retainedTooDeep.add(1)
-        }
-    }
+    // MARK: Dropped
 
     func dropped(_ queued: QueuedMessage, session: Session, reason: DropReason) {
         let delivery = DeliveryTraits(
