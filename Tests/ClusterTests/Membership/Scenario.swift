@@ -141,7 +141,7 @@ struct MembershipScenario {
 
 @Suite("Nodes come and go") struct MembershipScenarioTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appendingPathComponent("Cases/Cluster")
+        .deletingLastPathComponent().appendingPathComponent("Cases/Cluster/membership")
 
     private static let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path))?.sorted() ?? []
 
