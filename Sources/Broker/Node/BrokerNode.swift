@@ -77,6 +77,8 @@ package final class BrokerNode: @unchecked Sendable {
     package func start(_ options: NodeOptions) throws {
         do { try begin(options) } catch {
             endThreads()
+            // Nobody runs them: who stops the node must not wait for their answer.
+            shards = []
             throw error
         }
     }
