@@ -16,6 +16,7 @@ import os
 import resource
 import shutil
 import signal
+import ssl
 import statistics
 import struct
 import subprocess
@@ -78,11 +79,11 @@ class Row:
     """`target` is the most that `value` may be; `value` names what is compared."""
     name: str
     title: str
-    kind: str                     # versus, mallocs, idle, rules, webhook, durability, offline
+    kind: str                     # the method of Bench that measures it
     target: float
     load: list[str] = field(default_factory=list)
     seconds: float = 5
-    variant: str = ""             # rules: miss or file; webhook: the batch size; durability: what is compared with none
+    variant: str = ""             # rules: miss or file; webhook: the batch size; durability: what is compared with none; idle: the listener
 
 
 def load(scenario: str, qos: int, *more: str) -> list[str]:
@@ -114,6 +115,23 @@ ROWS += [
         load("p2p", 1, "--rate", "20000"), seconds=8, variant="process"),
     Row("kept-offline", "QoS 1 to an absent session, kept ÷ Mosquitto in memory", "offline", 1.5, load("offline", 1, "--count", "90000")),
 ]
+ROWS += [
+    Row("access-fanin", "fan-in 100 → 1, QoS 0, users and an access list ÷ without", "access", 1.05, load("fanin", 0)),
+    Row("access-paced", "20,000/s over 200 pairs, QoS 0, users and an access list ÷ without", "access", 1.05,
+        load("p2p", 0, "--rate", "20000"), seconds=8),
+    Row("churn", "connect, subscribe, disconnect, µs a client", "churn", 1.2, load("churn", 0, "--src-ips", "8"), seconds=8),
+    Row("idle-tls", "idle connection over TLS, RSS in KB", "idle_secured", 40.0, variant="ssl"),
+    Row("idle-ws", "idle connection over WebSocket, RSS in KB", "idle_secured", 8.0, variant="ws"),
+    Row("shards-q0", "200 pairs, QoS 0, saturated, two shards ÷ one", "shards", 1.3, load("p2p", 0)),
+    Row("shards-q1", "200 pairs, QoS 1, saturated, two shards ÷ one", "shards", 1.3, load("p2p", 1)),
+]
+ACCESS = {
+    "authentication": [{"mechanism": "password_based", "backend": "built_in_database",
+                        "password_hash_algorithm": {"name": "pbkdf2", "iterations": 100}}],
+    "authorization": {"sources": [{"type": "file", "rules": [
+        {"permission": "allow", "who": {"username": "dashboard"}, "action": "subscribe", "topics": ["$SYS/#"]},
+        {"permission": "allow", "who": {"username": "bench"}, "topics": ["bench/#"]}]}]},
+}
 RULE_LOAD = load("drain", 1, "--json-payload", "--size", "200", "--topic", "t/%i", "--rate", "10000", "--inflight", "1000")
 
 
@@ -169,7 +187,7 @@ class Bench:
         self.preload = BUILD / "malloc_count.so"
         self.children: list = []
 
-    def broker(self, which: str, rules: dict | None = None, env: dict | None = None, durability=None):
+    def broker(self, which: str, rules: dict | None = None, env: dict | None = None, durability=None, more: dict | None = None):
         if which == MOSQUITTO:
             made = Mosquitto(env)
         else:
@@ -178,7 +196,7 @@ class Bench:
                 config["node"] = {"shards": self.options.shards}
             if durability or self.options.durability:
                 config["durability"] = durability or self.options.durability
-            made = Sluice(config, rules, env=env)
+            made = Sluice({**config, **(more or {})}, rules, env=env)
         self.children.append(made)
         return made.start()
 
@@ -210,14 +228,14 @@ class Bench:
 
     # -------------------------------------------------------------- kinds of rows; each returns a result for the table
 
-    def versus(self, row: Row) -> dict:
+    def versus(self, row: Row, key="cpu_us_per_msg") -> dict:
         runs = {SLUICE: [], MOSQUITTO: []}
         for _ in range(self.options.runs):
             for which in (MOSQUITTO, SLUICE):
                 broker = self.broker(which)
                 runs[which].append(self.run_load(broker, [*row.load, *self.times(row)]))
                 self.stop(broker)
-        cpu = {which: median(f["measured"]["cpu_us_per_msg"] for f in got) for which, got in runs.items()}
+        cpu = {which: median(f.get("measured", f)[key] for f in got) for which, got in runs.items()}
         return {"value": cpu[SLUICE] / cpu[MOSQUITTO] if cpu[MOSQUITTO] else float("nan"), "cpu": cpu, "runs": runs}
 
     def mallocs(self, row: Row) -> dict:
@@ -277,6 +295,68 @@ class Bench:
         return {"value": cpu[row.variant] / cpu["none"], "cpu": {SLUICE: cpu[row.variant], "without": cpu["none"]},
                 "runs": {SLUICE: runs[row.variant], "without": runs["none"]}}
 
+    def compared(self, row: Row, kinds: dict, key="cpu_us_per_msg", arguments=()) -> dict:
+        """The same work on brokers of two kinds, in turn; `kinds` names how each is made, the one to compare with first."""
+        runs = {name: [] for name in kinds}
+        for _ in range(max(self.options.runs, 1 if self.options.quick else 5)):
+            for name, make in kinds.items():
+                broker = make()
+                runs[name].append(self.run_load(broker, [*row.load, *self.times(row), *(arguments if name != list(kinds)[0] else ())]))
+                self.stop(broker)
+        base, other = kinds
+        cpu = {name: median(f["measured"][key] for f in got) for name, got in runs.items()}
+        return {"value": cpu[other] / cpu[base], "cpu": {SLUICE: cpu[other], "without": cpu[base]},
+                "runs": {SLUICE: runs[other], "without": runs[base]}}
+
+    def access(self, row: Row) -> dict:
+        """The same work for anybody, and for a user who may do it by the second rule of a list."""
+        def secured():
+            broker = self.broker(SLUICE, more=ACCESS)
+            broker.ctl("users", "add", "bench", "bench")
+            return broker
+        return self.compared(row, {"open": lambda: self.broker(SLUICE), "secured": secured}, arguments=("--user", "bench", "--pass", "bench"))
+
+    def shards(self, row: Row) -> dict:
+        """CPU time per message on two shards and on one; the note has what went through."""
+        result = self.compared(row, {str(n): (lambda n=n: self.broker(SLUICE, more={"node": {"shards": n}})) for n in (1, 2)})
+        rate = {name: median(f["measured"]["in_per_s"] for f in got) for name, got in result["runs"].items()}
+        result["note"] = f"{rate['without']:,.0f}/s on one, {rate[SLUICE]:,.0f}/s on two"
+        return result
+
+    def churn(self, row: Row) -> dict:
+        return self.versus(row, key="cpu_us_per_cycle")
+
+    def idle_secured(self, row: Row) -> dict:
+        """Resident memory per connection of clients of version 3.1.1 with one subscription, over TLS or WebSocket."""
+        count = 500 if self.options.quick else 10_000
+        folder = Path(tempfile.mkdtemp(prefix="bench-tls-"))
+        port = free_port()
+        listener = {"bind": f"127.0.0.1:{port}"}
+        context = None
+        if row.variant == "ssl":
+            command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                       "-subj", "/CN=localhost", "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+            subprocess.run(command, check=True, capture_output=True)
+            listener["ssl_options"] = {"certfile": str(folder / "cert.pem"), "keyfile": str(folder / "key.pem")}
+            context = ssl.create_default_context(cafile=str(folder / "cert.pem"))
+            context.check_hostname = False
+        broker = self.broker(SLUICE, more={"listeners": {row.variant: {"default": listener}}})
+        connections = []
+        try:
+            for index in range(count // 100):  # warms up what does not grow
+                connections.append(idle_client(port, f"warm-{index}", context, row.variant == "ws"))
+            before = resident(broker.pid)
+            for index in range(count):
+                connections.append(idle_client(port, f"idle-{index}", context, row.variant == "ws"))
+            time.sleep(3)
+            each = (resident(broker.pid) - before) / count
+        finally:
+            for connection in connections:
+                connection.close()
+            self.stop(broker)
+            shutil.rmtree(folder, ignore_errors=True)
+        return {"value": each, "rss_kb": {SLUICE: each}, "runs": {SLUICE: []}, "note": f"{count:,} connections"}
+
     def offline(self, row: Row) -> dict:
         """CPU time per message that is queued for an absent session."""
         runs = {SLUICE: [], MOSQUITTO: []}
@@ -334,6 +414,40 @@ class Bench:
         return read() - before
 
 
+def resident(pid: int) -> float:
+    """Resident memory in KB."""
+    return float(next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1])
+
+
+def idle_client(port: int, client: str, context=None, websocket=False):
+    """A connected socket of a client of version 3.1.1 with a clean session and one subscription."""
+    import socket
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    if context:
+        connection = context.wrap_socket(connection)
+    frame = bytes
+    skip = 0
+    if websocket:
+        connection.sendall(b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n")
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += connection.recv(1)
+        frame, skip = (lambda data: bytes([0x82, 0x80 | len(data)]) + bytes(4) + data), 2
+    name, topic = client.encode(), f"idle/{client}".encode()
+    connect = b"\x00\x04MQTT\x04\x02\x00\x00" + struct.pack(">H", len(name)) + name
+    subscribe = b"\x00\x01" + struct.pack(">H", len(topic)) + topic + b"\x00"
+    for packet, length in ((b"\x10" + bytes([len(connect)]) + connect, 4), (b"\x82" + bytes([len(subscribe)]) + subscribe, 5)):
+        connection.sendall(frame(packet))
+        got = b""
+        while len(got) < length + skip:
+            part = connection.recv(length + skip - len(got))
+            if not part:
+                raise RuntimeError(f"the broker closed {client}")
+            got += part
+    return connection
+
+
 def sink_stats(port: int) -> dict:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats", timeout=5) as answer:
         return json.load(answer)
@@ -356,11 +470,12 @@ def number(value, digits=2) -> str:
 def table_row(row: Row, result: dict) -> list[str]:
     runs = result["runs"][SLUICE]
     measured = [f["measured"] for f in runs if "measured" in f]
-    rate = median(max(m["in_per_s"], m["out_per_s"]) for m in measured) / 1000 if measured else None
+    rates = [max(m["in_per_s"], m["out_per_s"]) for m in measured if "in_per_s" in m]
+    rate = median(rates) / 1000 if rates else None
     latency = [f["latency"] for f in runs if f.get("latency")] or [f["ack_latency"] for f in runs if f.get("ack_latency")]
     cpu = result.get("cpu", {})
     mallocs = result.get("mallocs")
-    faults = "/".join(str(max(f.get(key, 0) for f in runs)) for key in ("lost", "duplicates", "out_of_order"))
+    faults = "/".join(str(max(f.get(key, 0) for f in runs)) for key in ("lost", "duplicates", "out_of_order")) if runs else ""
     return [
         row.title, f"≤ {row.target:g}", number(result["value"]), "ok" if result["value"] <= row.target else "miss",
         number(cpu.get(SLUICE)), number(cpu.get(MOSQUITTO)) or (f"({number(cpu['without'])})" if "without" in cpu else ""),
