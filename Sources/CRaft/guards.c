@@ -30,7 +30,7 @@ static int guard_load(
             node->problem, "the log ends at entry %llu, but entries up to %llu have been applied here: some are missing",
             last, (unsigned long long)known);
     } else if (
-        known >= *start_index && known <= last && (*entries)[known - *start_index].term != node->applied_term) {
+        node->applied_term != 0 && known >= *start_index && known <= last && (*entries)[known - *start_index].term != node->applied_term) {
         craft_say(
             node->problem, "entry %llu of the log has term %llu, but the one applied here had term %llu",
             (unsigned long long)known, (*entries)[known - *start_index].term, (unsigned long long)node->applied_term);

@@ -440,6 +440,7 @@ unsigned craft_members(craft_node *node, craft_member *members, unsigned capacit
 }
 
 uint64_t craft_term_of(const craft_node *node, uint64_t index) {
+    if (node->closing) return 0;  // the trail has been released, or soon is
     const struct raft_trail *trail = &node->raft.trail;
     if (index == trail->snapshot.index) return trail->snapshot.term;
     if (index <= trail->offset || trail->size == 0) return 0;
