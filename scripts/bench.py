@@ -16,6 +16,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import ssl
 import statistics
 import struct
@@ -172,7 +173,6 @@ class Mosquitto:
 
 
 def answers(port: int) -> bool:
-    import socket
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
         return True
@@ -270,43 +270,35 @@ class Bench:
         each = {which: got[0]["rss_per_conn_b"] / 1024 for which, got in runs.items()}
         return {"value": each[SLUICE], "rss_kb": each, "runs": runs}
 
-    def rules(self, row: Row) -> dict:
-        """The same broker with and without the rule, in turn; more runs, since a difference of 5 % is looked for."""
-        runs = {"none": [], row.variant: []}
-        for _ in range(max(self.options.runs, 1 if self.options.quick else 5)):
-            for rules in runs:
-                broker = self.broker(SLUICE, RULES[rules])
-                runs[rules].append(self.run_load(broker, [*RULE_LOAD, *self.times(row)]))
-                self.stop(broker)
-        cpu = {name: median(f["measured"]["cpu_us_per_in"] for f in got) for name, got in runs.items()}
-        base, with_rule = cpu["none"], cpu[row.variant]
-        value = with_rule / base if row.variant == "miss" else with_rule - base
-        return {"value": value, "cpu": {SLUICE: with_rule, "without": base}, "runs": {SLUICE: runs[row.variant], "without": runs["none"]}}
+    def compared(self, kinds: dict, load_: list[str], key="cpu_us_per_msg", second=()) -> dict:
+        """The same work on brokers of two kinds, in turn; more runs, since a difference of 5 % is looked for.
 
-    def durability(self, row: Row) -> dict:
-        """The same work with and without storage, in turn."""
-        runs = {"none": [], row.variant: []}
-        for _ in range(max(self.options.runs, 1 if self.options.quick else 5)):
-            for mode in runs:
-                broker = self.broker(SLUICE, durability=mode)
-                runs[mode].append(self.run_load(broker, [*row.load, *self.times(row)]))
-                self.stop(broker)
-        cpu = {mode: median(f["measured"]["cpu_us_per_msg"] for f in got) for mode, got in runs.items()}
-        return {"value": cpu[row.variant] / cpu["none"], "cpu": {SLUICE: cpu[row.variant], "without": cpu["none"]},
-                "runs": {SLUICE: runs[row.variant], "without": runs["none"]}}
-
-    def compared(self, row: Row, kinds: dict, key="cpu_us_per_msg", arguments=()) -> dict:
-        """The same work on brokers of two kinds, in turn; `kinds` names how each is made, the one to compare with first."""
+        `kinds` names how each is made, the one to compare with first; `second` are arguments of the load on the other alone.
+        """
+        base, other = kinds
         runs = {name: [] for name in kinds}
         for _ in range(max(self.options.runs, 1 if self.options.quick else 5)):
             for name, make in kinds.items():
                 broker = make()
-                runs[name].append(self.run_load(broker, [*row.load, *self.times(row), *(arguments if name != list(kinds)[0] else ())]))
+                runs[name].append(self.run_load(broker, [*load_, *(second if name == other else ())]))
                 self.stop(broker)
-        base, other = kinds
         cpu = {name: median(f["measured"][key] for f in got) for name, got in runs.items()}
         return {"value": cpu[other] / cpu[base], "cpu": {SLUICE: cpu[other], "without": cpu[base]},
                 "runs": {SLUICE: runs[other], "without": runs[base]}}
+
+    def rules(self, row: Row) -> dict:
+        """The same broker with and without the rule."""
+        result = self.compared(
+            {"without": lambda: self.broker(SLUICE, RULES["none"]), "with": lambda: self.broker(SLUICE, RULES[row.variant])},
+            [*RULE_LOAD, *self.times(row)], key="cpu_us_per_in")
+        if row.variant != "miss":  # a sink's own work is no share of the message's
+            result["value"] = result["cpu"][SLUICE] - result["cpu"]["without"]
+        return result
+
+    def durability(self, row: Row) -> dict:
+        """The same work with and without storage."""
+        return self.compared({mode: (lambda mode=mode: self.broker(SLUICE, durability=mode)) for mode in ("none", row.variant)},
+                             [*row.load, *self.times(row)])
 
     def access(self, row: Row) -> dict:
         """The same work for anybody, and for a user who may do it by the second rule of a list."""
@@ -314,11 +306,13 @@ class Bench:
             broker = self.broker(SLUICE, more=ACCESS)
             broker.ctl("users", "add", "bench", "bench")
             return broker
-        return self.compared(row, {"open": lambda: self.broker(SLUICE), "secured": secured}, arguments=("--user", "bench", "--pass", "bench"))
+        return self.compared({"open": lambda: self.broker(SLUICE), "secured": secured}, [*row.load, *self.times(row)],
+                             second=("--user", "bench", "--pass", "bench"))
 
     def shards(self, row: Row) -> dict:
         """CPU time per message on two shards and on one; the note has what went through."""
-        result = self.compared(row, {str(n): (lambda n=n: self.broker(SLUICE, more={"node": {"shards": n}})) for n in (1, 2)})
+        result = self.compared({str(n): (lambda n=n: self.broker(SLUICE, more={"node": {"shards": n}})) for n in (1, 2)},
+                               [*row.load, *self.times(row)])
         rate = {name: median(f["measured"]["in_per_s"] for f in got) for name, got in result["runs"].items()}
         result["note"] = f"{rate['without']:,.0f}/s on one, {rate[SLUICE]:,.0f}/s on two"
         return result
@@ -421,7 +415,6 @@ def resident(pid: int) -> float:
 
 def idle_client(port: int, client: str, context=None, websocket=False):
     """A connected socket of a client of version 3.1.1 with a clean session and one subscription."""
-    import socket
     connection = socket.create_connection(("127.0.0.1", port), timeout=20)
     if context:
         connection = context.wrap_socket(connection)
